@@ -1,0 +1,71 @@
+r"""Binary focal loss of one margin: the formulas, for any array namespace.
+
+z margin, y label;  s = z for y = 1, -z for y = 0 (margin of the OBSERVED class);  g = gamma;
+p = sigmoid(s), q = sigmoid(-s), L = -log p, M = -log q.  Derived in docs/math.md.
+
+    loss      q^g L
+    d/ds      -A,   A(s) = q^g (q + g p L) > 0
+    d2/ds2    p q^g [(1 + 2g) q - g (q - g p) L]
+
+Class weights, sample weights and the sign of dz/ds are the caller's; labels never come here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from focalboost._namespace import Array, namespace
+
+# exp(-g M) beyond this M multiplies a q that is 0 in every dtype. Stopping here keeps g M finite.
+_UNDERFLOWN = 1e4
+
+
+class Terms(NamedTuple):
+    """p, q and their negative logarithms; ``q`` and ``M`` are never formed as 1 - p."""
+
+    p: Array
+    q: Array
+    L: Array
+    M: Array
+
+    def mirror(self) -> Terms:
+        """Return the terms of -s."""
+        return Terms(self.q, self.p, self.M, self.L)
+
+
+def terms(s: Array) -> Terms:
+    """Evaluate sigmoid(s), sigmoid(-s) and their logarithms without cancellation or overflow."""
+    xp = namespace(s)
+    size = xp.abs(s)
+    e = xp.exp(-size)
+    r = 1 / (1 + e)
+    log1p_e = xp.log1p(e)
+    right = s >= 0
+    return Terms(
+        p=xp.where(right, r, e * r),
+        q=xp.where(right, e * r, r),
+        L=xp.where(right, log1p_e, size + log1p_e),
+        M=xp.where(right, size + log1p_e, log1p_e),
+    )
+
+
+def power(M: Array, g: Array | float) -> Array:
+    """Evaluate q^g = exp(-g M)."""
+    xp = namespace(M)
+    return xp.exp(-g * xp.minimum(M, xp.full_like(M, _UNDERFLOWN)))
+
+
+def loss(t: Terms, g: Array | float) -> Array:
+    """Evaluate q^g L."""
+    return power(t.M, g) * t.L
+
+
+def slope(t: Terms, g: Array | float) -> Array:
+    """Evaluate A = q^g (q + g p L), minus the first derivative in s; positive, decreasing to 0."""
+    return power(t.M, g) * (t.q + g * (t.p * t.L))
+
+
+def hessian(t: Terms, g: Array | float) -> Array:
+    """Evaluate the second derivative in s; negative for badly missed rows (g > 0, s << 0)."""
+    # p L before g: L alone may be as large as the largest float, p L is at most 1/e or q.
+    return power(t.M, g) * ((1 + 2 * g) * t.p * t.q - g * (t.q - g * t.p) * (t.p * t.L))

@@ -1,0 +1,230 @@
+"""Every check of user input and every error message about it.
+
+An error names the argument, says what was given and what is allowed. Checks raise ValueError (TypeError
+where the kind of object is wrong) and return the input as arrays of the form the formulas expect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from focalboost._namespace import Array, namespace
+
+FloatArray = NDArray[np.floating]
+
+
+def _first(bad: Array) -> str:
+    """Say where the first offence is: 'row 17', or 'row 17, column 2'."""
+    place = np.argwhere(np.asarray(bad))[0].tolist()
+    if not place:
+        return "the only entry"
+    return f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
+
+
+def _as_array(name: str, values: ArrayLike) -> Array:
+    """Return ``values`` unchanged if they are an array of real numbers, else as a NumPy array."""
+    array = values if hasattr(values, "__array_namespace__") else np.asarray(values)
+    xp = namespace(array)
+    if not xp.isdtype(array.dtype, ("bool", "real floating", "integral")):
+        raise ValueError(
+            f"{name} must be real numbers, got dtype {array.dtype}"
+            + ("; encode string classes as 0, 1, ... first" if name == "labels" else "")
+        )
+    return array
+
+
+def margin(values: ArrayLike, n_classes: int | None = None) -> Array:
+    """Check margins: finite, floating; the last axis is the classes' if ``n_classes`` is given."""
+    z = _as_array("margin", values)
+    xp = namespace(z)
+    if not xp.isdtype(z.dtype, "real floating"):
+        z = xp.astype(z, xp.float64)
+    elif z.dtype.itemsize < 4 if hasattr(z.dtype, "itemsize") else False:
+        z = xp.astype(z, xp.float32)  # half precision holds neither the tails nor the host's contract
+    if n_classes is not None and (z.ndim == 0 or z.shape[-1] != n_classes):
+        raise ValueError(
+            f"margin must have shape (n, {n_classes}), one column per class, got {tuple(z.shape)}; "
+            f"in LightGBM and XGBoost set num_class={n_classes}"
+        )
+    finite = xp.isfinite(z)
+    if not bool(xp.all(finite)):
+        raise ValueError(f"margin must be finite, got NaN or infinity at {_first(~finite)}")
+    return z
+
+
+def _integral_labels(y: ArrayLike, allowed: str, upper: int) -> Array:
+    labels = _as_array("labels", y)
+    xp = namespace(labels)
+    if xp.isdtype(labels.dtype, "bool"):
+        return labels
+    bad = (labels < 0) | (labels >= upper)
+    if xp.isdtype(labels.dtype, "real floating"):
+        bad = bad | (labels != xp.floor(labels))  # NaN differs from itself
+    if bool(xp.any(bad)):
+        value = np.asarray(labels)[tuple(np.argwhere(np.asarray(bad))[0])]
+        raise ValueError(f"labels must be {allowed}, got {value} at {_first(bad)}")
+    return labels
+
+
+def binary_labels(y: ArrayLike, shape: tuple[int, ...] | None = None) -> Array:
+    """Check labels 0 and 1 (any real dtype or bool) of the margin's ``shape``."""
+    labels = _integral_labels(y, "0 or 1", 2)
+    _same_shape("labels", labels.shape, shape)
+    return labels
+
+
+def class_labels(y: ArrayLike, n_classes: int, n: int | None = None) -> Array:
+    """Check labels 0 .. K-1 and return them as integers (n,)."""
+    labels = _integral_labels(y, f"whole numbers in 0 .. {n_classes - 1}", n_classes)
+    _same_shape("labels", labels.shape, None if n is None else (n,))
+    if labels.ndim != 1:
+        raise ValueError(f"labels must have shape (n,), got {tuple(labels.shape)}")
+    xp = namespace(labels)
+    return xp.astype(labels, xp.int64)
+
+
+def _same_shape(name: str, given: tuple[int, ...], allowed: tuple[int, ...] | None) -> None:
+    if allowed is not None and tuple(given) != tuple(allowed):
+        raise ValueError(f"{name} must have shape {tuple(allowed)}, got {tuple(given)}")
+
+
+def sample_weight(values: ArrayLike | None, n: int, like: Array) -> Array | None:
+    """Check weights (n,): finite, non-negative, not all zero; None stays None.
+
+    They are returned in the margin's namespace and dtype.
+    """
+    if values is None:
+        return None
+    w = _as_array("sample_weight", values)
+    _same_shape("sample_weight", w.shape, (n,))
+    xp = namespace(like)
+    w = xp.astype(xp.asarray(w), like.dtype)
+    bad = ~(xp.isfinite(w) & (w >= 0))
+    if bool(xp.any(bad)):
+        value = np.asarray(w)[np.asarray(bad)][0]
+        raise ValueError(f"sample_weight must be finite and >= 0, got {value} at {_first(bad)}")
+    if n and not bool(xp.any(w > 0)):
+        raise ValueError("sample_weight must not be all zero, got no positive weight")
+    return w
+
+
+def _numbers(name: str, value: Any, length: int, allowed: str) -> tuple[float, ...] | float:
+    """Return a float, or a tuple of ``length`` floats; hashable, whatever sequence was given."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return _numbers(name, value.item(), length, allowed)
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)):
+        if len(value) == length and all(
+            isinstance(v, Real) and not isinstance(v, bool) for v in value
+        ):
+            return tuple(float(v) for v in value)
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    raise TypeError(f"{name} must be {allowed}, got {value!r}")
+
+
+def gamma(value: Any, n_classes: int, several: str) -> float | tuple[float, ...]:
+    """Check gamma: a finite float >= 0, or one per class."""
+    allowed = f"a finite number >= 0 or {several}"
+    checked = _numbers("gamma", value, n_classes, allowed)
+    for g in checked if isinstance(checked, tuple) else (checked,):
+        if not (math.isfinite(g) and g >= 0):
+            raise ValueError(f"gamma must be {allowed}, got {value!r}")
+    return checked
+
+
+def alpha(value: Any, n_classes: int, *, scalar: bool) -> float | tuple[float, ...] | None:
+    """Check alpha: None, one positive weight per class, or (binary) a float in (0, 1)."""
+    if value is None:
+        return None
+    allowed = (
+        "None, a number in (0, 1), or a pair of positive class weights (negatives, positives)"
+        if scalar
+        else f"None or {n_classes} positive class weights"
+    )
+    checked = _numbers("alpha", value, n_classes, allowed)
+    if isinstance(checked, float):
+        if not scalar or not 0 < checked < 1:
+            raise ValueError(f"alpha must be {allowed}, got {value!r}")
+    elif not all(math.isfinite(a) and a > 0 for a in checked):
+        raise ValueError(f"alpha must be {allowed}, got {value!r}")
+    return checked
+
+
+def n_classes(value: Any) -> int:
+    """Check the number of classes of a softmax loss: an integer >= 2."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"n_classes must be an integer >= 2, got {value!r}")
+    if value < 2:
+        raise ValueError(f"n_classes must be an integer >= 2, got {value!r}")
+    return int(value)
+
+
+def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Check that a named option exists."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def class_frequencies(
+    y: NDArray[Any], sample_weight: FloatArray | None, n_classes: int
+) -> NDArray[np.float64]:
+    """Return the weighted share of each class; two classes at least must have weight.
+
+    Weights are summed in double precision, as the hosts do for their own starting value.
+    """
+    if y.size == 0:
+        raise ValueError("labels must not be empty: the intercept of no data is not defined")
+    total = np.bincount(y, weights=sample_weight, minlength=n_classes).astype(np.float64)
+    present = np.flatnonzero(total)
+    if present.size < 2:
+        only = f"class {present[0]}" if present.size else "no class"
+        raise ValueError(
+            f"labels must have at least two classes with positive weight, got only {only}; "
+            "there is nothing to learn from"
+        )
+    share = total / total.sum()
+    return np.asarray(share, dtype=np.float64)
+
+
+def posterior(values: ArrayLike) -> FloatArray:
+    """Check probabilities in [0, 1], floating."""
+    eta = np.asarray(_as_array("posterior", values))
+    if not np.issubdtype(eta.dtype, np.floating):
+        eta = eta.astype(np.float64)
+    bad = ~((eta >= 0) & (eta <= 1))
+    if bad.any():
+        raise ValueError(f"posterior must be in [0, 1], got {eta[bad].flat[0]} at {_first(bad)}")
+    return eta
+
+
+def priors(
+    eta: FloatArray, trained: ArrayLike, target: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Check class frequencies that go with ``eta``: floats for (n,), vectors (K,) for (n, K)."""
+    checked = []
+    for name, value in (("trained", trained), ("target", target)):
+        prior = np.asarray(_as_array(name, value), dtype=np.float64)
+        if prior.ndim > 1 or (prior.ndim == 1 and eta.shape[-1:] != prior.shape):
+            raise ValueError(
+                f"{name} must be a number, or one frequency per column of posterior "
+                f"{eta.shape}, got shape {prior.shape}"
+            )
+        if not ((prior > 0) & (prior < 1)).all():
+            raise ValueError(f"{name} must be class frequencies in (0, 1), got {prior}")
+        if prior.ndim == 1 and abs(prior.sum() - 1) > 1e-6:
+            raise ValueError(f"{name} must sum to 1 over the classes, got {prior.sum():g}")
+        if prior.ndim == 0 and eta.ndim > 1:
+            raise ValueError(
+                f"{name} must give one frequency per column of posterior {eta.shape}, got one number"
+            )
+        checked.append(prior)
+    if checked[0].ndim != checked[1].ndim:
+        raise ValueError("trained and target must both be numbers or both be vectors")
+    return checked[0], checked[1]

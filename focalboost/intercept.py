@@ -1,0 +1,68 @@
+r"""The best constant margin: the one whose posterior is the weighted class frequency.
+
+It is the log-odds (softmax: the log-frequencies) at gamma = 0 without class weights, and much closer
+to 0 for gamma > 0: pi = 1 %, gamma = 2 gives -1.706, where the log-odds are -4.595.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.optimize.elementwise import find_root
+
+from focalboost import _binary, posterior
+
+# Log-odds of any frequency that a double can hold are inside, and the loss is not yet flat there.
+_FAR = 800.0
+
+
+def binary(pi: float, gamma: tuple[float, float], alpha: tuple[float, float]) -> float:
+    """Return z with posterior(z) = pi; ``gamma`` and ``alpha`` as (negatives, positives)."""
+    odds = pi / (1 - pi)
+    if gamma == (0.0, 0.0):
+        return math.log(odds) + math.log(alpha[1] / alpha[0])
+    wanted = math.log(odds)
+
+    def excess(z: float) -> float:
+        return float(posterior.binary_log_odds(np.asarray(z), gamma, alpha)) - wanted
+
+    return float(brentq(excess, -_FAR, _FAR, xtol=1e-14, rtol=8.9e-16))
+
+
+def softmax(
+    frequency: NDArray[np.float64], gamma: NDArray[np.float64], alpha: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return margins z (K,), the logarithms of p, with posterior(z) = ``frequency``.
+
+    Stationarity asks p_k / A_k(p_k) = c frequency_k. Each left side rises with p_k, so p_k rises with
+    c, and one root in log c makes the p_k sum to 1.
+    """
+    if not gamma.any():
+        p = frequency * alpha
+        return np.asarray(np.log(p / p.sum()), dtype=np.float64)
+
+    def log_ratio(x: NDArray[np.float64], g: object, a: object) -> NDArray[np.float64]:
+        # log p / A of a class with p = sigmoid(x); A = a q^(g-1) (q + g p L) = slope a / q.
+        t = _binary.terms(x)
+        return np.asarray(t.M - t.L - posterior._log_slope(x, g) - np.log(a))
+
+    def margins(log_c: float) -> NDArray[np.float64]:
+        level = log_c + np.log(frequency)
+        low, high = np.full_like(level, -_FAR), np.full_like(level, _FAR)
+        # gamma_k = 0 has p_k / A_k <= 1 / alpha_k: a level above it asks for p_k = 1.
+        reachable = log_ratio(high, gamma, alpha) > level
+        found = find_root(
+            lambda x, g, a, y: log_ratio(x, g, a) - y, (low, high), args=(gamma, alpha, level)
+        )
+        return np.where(reachable, found.x, _FAR)
+
+    def excess(log_c: float) -> float:
+        return float(np.sum(_binary.terms(margins(log_c)).p)) - 1
+
+    far = _FAR / 2
+    log_c = brentq(excess, -far, far, xtol=1e-14, rtol=8.9e-16)
+    p = _binary.terms(margins(log_c)).p
+    return np.asarray(np.log(p / p.sum()), dtype=np.float64)

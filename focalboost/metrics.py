@@ -1,0 +1,63 @@
+"""Mean focal loss of labels and margins, for early stopping and reporting; host-free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from focalboost.losses import Loss
+
+
+def sums(
+    loss: Loss, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Return (sum of w l, sum of w) in double precision: what workers add before dividing.
+
+    With several targets, labels and margins (n, targets), each entry is one observation of its row's
+    weight. No rows give (0.0, 0.0).
+    """
+    per_row = np.asarray(loss.loss(y, margin, sample_weight))
+    total = float(per_row.sum(dtype=np.float64))
+    if sample_weight is None:
+        return total, float(per_row.size)
+    targets = per_row.size // max(len(per_row), 1)
+    return total, float(np.sum(sample_weight, dtype=np.float64)) * targets
+
+
+def focal_loss(
+    loss: Loss, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float:
+    r"""Weighted mean focal loss, sum(w l) / sum(w); lower is better.
+
+    Parameters
+    ----------
+    loss : BinaryFocalLoss or SoftmaxFocalLoss
+    y : array of shape (n,)
+        Labels 0/1, or 0 .. K-1.
+    margin : array of shape (n,) or (n, K)
+        Raw scores.
+    sample_weight : array of shape (n,), optional
+        Non-negative, not all zero. None: equal weights.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For labels, margins or weights that the loss refuses, and for no rows.
+
+    Examples
+    --------
+    >>> from focalboost import BinaryFocalLoss
+    >>> round(focal_loss(BinaryFocalLoss(gamma=2.0), [0, 1], [-1.0, 1.0]), 6)
+    0.022659
+    """
+    total, weight = sums(loss, y, margin, sample_weight)
+    if weight == 0:
+        raise ValueError("labels must not be empty: the mean loss of no rows is not defined")
+    return total / weight
