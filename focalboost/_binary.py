@@ -69,3 +69,14 @@ def hessian(t: Terms, g: Array | float) -> Array:
     """Evaluate the second derivative in s; negative for badly missed rows (g > 0, s << 0)."""
     # p L before g: L alone may be as large as the largest float, p L is at most 1/e or q.
     return power(t.M, g) * ((1 + 2 * g) * t.p * t.q - g * (t.q - g * t.p) * (t.p * t.L))
+
+
+def log_slope(s: Array, g: Array | float) -> Array:
+    """Evaluate log A(s) = -(1+g) M + log1p(g p L / q), finite for every finite s."""
+    xp = namespace(s)
+    t = terms(s)
+    e = xp.exp(-xp.abs(s))
+    one = xp.ones_like(s)
+    # L / q: log1p(e) (1 + e) / e on the right side, whose limit is 1; L (1 + e) on the wrong one.
+    ratio = xp.where(s >= 0, xp.where(e > 0, xp.log1p(e), one) / xp.where(e > 0, e, one), t.L)
+    return -(1 + g) * t.M + xp.log1p(g * (t.p * ratio) * (1 + e))

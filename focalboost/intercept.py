@@ -45,9 +45,9 @@ def softmax(
         return np.asarray(np.log(p / p.sum()), dtype=np.float64)
 
     def log_ratio(x: NDArray[np.float64], g: object, a: object) -> NDArray[np.float64]:
-        # log p / A of a class with p = sigmoid(x); A = a q^(g-1) (q + g p L) = slope a / q.
+        # log p / A of a class with p = sigmoid(x); A = a q^(g-1) (q + g p L) = a slope / q.
         t = _binary.terms(x)
-        return np.asarray(t.M - t.L - posterior._log_slope(x, g) - np.log(a))
+        return np.asarray(-t.L - t.M - _binary.log_slope(x, g) - np.log(a))
 
     def margins(log_c: float) -> NDArray[np.float64]:
         level = log_c + np.log(frequency)

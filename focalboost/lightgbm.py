@@ -117,7 +117,8 @@ class Metric(Immutable):
     Notes
     -----
     It returns ``("focal_loss", value, False)``: lower is better. It expects margins, which LightGBM
-    passes whenever the objective is a callable.
+    passes whenever the objective is a callable. With ``boosting="dart"`` do not evaluate it on the
+    training set: LightGBM then drops trees once more and leaves them negated in the model.
     """
 
     loss: Loss
@@ -180,7 +181,7 @@ def train(
         Before any training: labels outside the allowed ones or of a single class; weights negative,
         not finite or all zero; a contradicting ``objective`` or ``num_class``; parameters that cannot
         work with a custom objective (rf boosting, scale_pos_weight, is_unbalance, built-in metrics of
-        probabilities, several machines).
+        probabilities, several machines, DART with train_set among the valid sets).
     TypeError
         If ``fobj`` is given, or ``loss`` is not a focal loss.
 
@@ -203,6 +204,11 @@ def train(
         )
     host = _host_params(params, objective)
     valid = [valid_sets] if isinstance(valid_sets, lgb.Dataset) else list(valid_sets or ())
+    if host.get("boosting") == "dart" and any(data is train_set for data in valid):
+        raise ValueError(
+            "valid_sets must not contain train_set with boosting='dart': to evaluate a custom metric on "
+            "it LightGBM drops trees once more and leaves them negated in the model"
+        )
     if init_model is None:
         _construct(train_set, host)
         for data in valid:
@@ -273,6 +279,8 @@ def cv(
         _construct(train_set, host)
     _check_data(train_set, loss, "train_set")
     with_prior = init_model is None and train_set.get_init_score() is None
+    if with_prior:
+        _intercept(loss, train_set)  # refuses what no fold could be trained on, a single class
     priors: list[NDArray[np.float64] | None] = []
 
     def start(train_fold: lgb.Dataset, test_fold: lgb.Dataset, fold_params: Any) -> Any:

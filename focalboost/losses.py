@@ -408,10 +408,8 @@ class SoftmaxFocalLoss(Immutable):
         if curvature == "guarded":
             bare = policy.guarded_softmax(row.terms, row.true, row.gamma, gradient, hessian)
         elif curvature == "expected":  # of all labels, so alpha is inside and the row's is not wanted
-            xp = namespace(gradient)
-            gammas, alphas = self._vectors(xp, gradient.dtype)
-            eta = posterior.softmax(row.terms, gammas, alphas)
-            bare = policy.expected_softmax(row.terms, eta, gammas, alphas)
+            vectors = self._vectors(namespace(gradient), gradient.dtype)
+            bare = policy.expected_softmax(row.terms, self.posterior(row.margin), *vectors)
             weight = row.sample_weight
         else:
             bare = hessian
@@ -503,6 +501,7 @@ class SoftmaxFocalLoss(Immutable):
         a = None if self.alpha is None else xp.take(alphas, t)[:, None]
         terms = _softmax.terms(z)
         return _SoftmaxRows(
+            margin=z,
             terms=terms,
             true=_softmax.true_class(t, terms),
             gamma=xp.take(gammas, t)[:, None] if isinstance(self.gamma, tuple) else self.gamma,
@@ -515,6 +514,7 @@ class SoftmaxFocalLoss(Immutable):
 class _SoftmaxRows:
     """One call's margins and labels, in the letters of the formulas; everything is (n, 1) or (n, K)."""
 
+    margin: Array
     terms: _softmax.Terms
     true: _softmax.TrueClass
     gamma: Any

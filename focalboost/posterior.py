@@ -24,17 +24,6 @@ from focalboost import _binary, _softmax, _validation
 from focalboost._namespace import Array, namespace
 
 
-def _log_slope(s: Array, g: float) -> Array:
-    """Evaluate log A(s) = -(1+g) M + log1p(g p L / q), finite for every finite s."""
-    xp = namespace(s)
-    t = _binary.terms(s)
-    e = xp.exp(-xp.abs(s))
-    one = xp.ones_like(s)
-    # L / q: log1p(e) (1 + e) / e on the right side, whose limit is 1; L (1 + e) on the wrong one.
-    ratio = xp.where(s >= 0, xp.where(e > 0, xp.log1p(e), one) / xp.where(e > 0, e, one), t.L)
-    return -(1 + g) * t.M + xp.log1p(g * (t.p * ratio) * (1 + e))
-
-
 def binary(z: Array, gamma: tuple[float, float], alpha: tuple[float, float]) -> Array:
     """Return P(y=1) at margins ``z``; ``gamma`` and ``alpha`` as (negatives, positives)."""
     return _binary.terms(binary_log_odds(z, gamma, alpha)).p
@@ -42,7 +31,7 @@ def binary(z: Array, gamma: tuple[float, float], alpha: tuple[float, float]) -> 
 
 def binary_log_odds(z: Array, gamma: tuple[float, float], alpha: tuple[float, float]) -> Array:
     """Return log eta / (1 - eta): about (1+g) z - log(1+g) in the tails."""
-    return _log_slope(-z, gamma[0]) - _log_slope(z, gamma[1]) + math.log(alpha[0] / alpha[1])
+    return _binary.log_slope(-z, gamma[0]) - _binary.log_slope(z, gamma[1]) + math.log(alpha[0] / alpha[1])
 
 
 def softmax(t: _softmax.Terms, gamma: Array, alpha: Array) -> Array:

@@ -306,6 +306,7 @@ def cv(
     _refuse_obj(host_keywords)
     host = _host_params(params, objective)
     _check_data(dtrain, loss, "dtrain")
+    _prior(objective, dtrain)  # refuses what no fold could be trained on, a single class
 
     def with_prior(train_fold: xgb.DMatrix, test_fold: xgb.DMatrix, fold_params: Any) -> Any:
         if fpreproc is not None:

@@ -1,0 +1,185 @@
+"""The recovered posterior inverts the risk, in the bulk and far out; prior shift."""
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from numpy.testing import assert_allclose
+
+from focalboost import BinaryFocalLoss, SoftmaxFocalLoss, balanced_alpha, shift_prior
+from tests.oracles import BINARY, EPS, GAMMAS, SOFTMAX, softmax_margins
+
+
+@pytest.mark.parametrize("loss", BINARY, ids=repr)
+def test_binary_posterior_makes_the_risk_stationary(loss):
+    z = np.linspace(-30, 30, 121)
+    eta = loss.posterior(z)
+    g0, g1 = (loss.gradient_hessian(np.full(z.shape, y), z)[0] for y in (0, 1))
+    # 1 - eta is exact only to eps: in the tails the smaller class's term is compared with that.
+    assert_allclose((1 - eta) * g0, -eta * g1, rtol=1e-10, atol=4 * EPS * np.abs(g1).max())
+    assert np.all(np.diff(eta) >= 0)
+
+
+@pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
+def test_softmax_posterior_makes_the_risk_stationary(loss):
+    z = np.random.default_rng(0).normal(scale=3, size=(50, loss.n_classes))
+    eta = loss.posterior(z)
+    assert_allclose(eta.sum(axis=1), 1, rtol=4 * EPS)
+    total = np.zeros_like(z)
+    size = np.zeros_like(z)
+    for t in range(loss.n_classes):
+        gradient = eta[:, [t]] * loss.gradient_hessian(np.full(len(z), t), z)[0]
+        total += gradient
+        size += np.abs(gradient)
+    assert np.all(np.abs(total) <= 1e-11 * size)
+
+
+@given(eta=st.floats(1e-6, 1 - 1e-6), gamma=st.sampled_from(GAMMAS), alpha=st.floats(0.05, 0.95))
+def test_posterior_inverts_the_minimiser_of_the_risk(eta, gamma, alpha):
+    """Find the margin that minimises the expected loss from the loss's values alone."""
+    loss = BinaryFocalLoss(gamma=gamma, alpha=alpha)
+    z = np.linspace(-40, 40, 4001)
+    for _ in range(3):
+        best = np.argmin(eta * loss.loss(np.ones(4001), z) + (1 - eta) * loss.loss(np.zeros(4001), z))
+        z = np.linspace(z[max(best - 1, 0)], z[min(best + 1, 4000)], 4001)
+    found = float(loss.posterior(z[best]))
+    # The minimum of a flat function is known to sqrt(eps) only, in the scale of its curvature.
+    assert abs(np.log(found / (1 - found)) - np.log(eta / (1 - eta))) < 1e-2
+
+
+@pytest.mark.parametrize("alpha", [None, 0.25, (0.1, 30.0)])
+def test_gamma_zero_undoes_alpha_and_nothing_else(alpha):
+    loss = BinaryFocalLoss(gamma=0.0, alpha=alpha)
+    z = np.linspace(-10, 10, 41)
+    a0, a1 = (1.0, 1.0) if alpha is None else loss._alphas
+    assert_allclose(loss.posterior(z), 1 / (1 + np.exp(-z) * a1 / a0), rtol=1e-13)
+    if alpha is None:
+        score = 1 / (1 + np.exp(-z))
+        assert np.all(np.abs(BinaryFocalLoss(2.0).posterior(z) - 0.5) >= np.abs(score - 0.5))
+        assert not np.allclose(BinaryFocalLoss(2.0).posterior(z), score, atol=0.05)
+
+
+@pytest.mark.parametrize("loss", BINARY, ids=repr)
+def test_binary_tails(loss):
+    for dtype in (np.float32, np.float64):
+        z = np.array([-1e4, -1e3, -700, 700, 1e3, 1e4], dtype=dtype)
+        eta = loss.posterior(z)
+        assert eta.dtype == dtype
+        assert np.all((eta >= 0) & (eta <= 1))
+        assert np.all(eta[:2] <= 1e-300)
+        assert np.all(eta[4:] == 1)
+    gamma = loss.gamma
+    if isinstance(gamma, float) and loss.alpha is None:
+        odds = np.log(loss.posterior(-20.0))  # log-odds compress to (1 + g) z - log(1 + g), plus g z p
+        assert_allclose(odds, -(1 + gamma) * 20 - np.log1p(gamma) * -1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
+def test_softmax_tails(loss):
+    k = loss.n_classes
+    for scale in (700.0, 1e4):
+        z = np.random.default_rng(1).choice([-scale, 0.0, scale], size=(200, k))
+        eta = loss.posterior(z)
+        assert np.isfinite(eta).all()
+        assert np.all((eta >= 0) & (eta <= 1))
+        assert_allclose(eta.sum(axis=1), 1, rtol=4 * EPS)
+
+
+def test_single_vectors_and_scalars():
+    assert BinaryFocalLoss(2.0).posterior(0.0) == 0.5
+    loss = SoftmaxFocalLoss(3, 2.0)
+    row = softmax_margins(3, 6)[5]
+    assert loss.posterior(row).shape == (3,)
+    assert_allclose(loss.posterior(row), loss.posterior(row[None])[0])
+
+
+@given(
+    eta=st.floats(0.001, 0.999), trained=st.floats(0.01, 0.99), target=st.floats(0.01, 0.99)
+)
+def test_shift_prior_multiplies_the_odds(eta, trained, target):
+    shifted = shift_prior([eta], trained, target)
+    odds = eta / (1 - eta) * (target / (1 - target)) / (trained / (1 - trained))
+    assert_allclose(shifted / (1 - shifted), odds, rtol=1e-9)
+    assert_allclose(shift_prior(shifted, target, trained), eta, rtol=1e-12)
+    both = shift_prior([[1 - eta, eta]], [1 - trained, trained], [1 - target, target])
+    assert_allclose(both[0], [1 - shifted[0], shifted[0]], rtol=1e-9)
+
+
+def test_shift_prior_recovers_a_model_of_the_whole_table():
+    """Undersampling changes the posterior by exactly this."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 4, 400_000)
+    y = rng.random(len(x)) < np.array([0.001, 0.004, 0.02, 0.1])[x]
+    keep = y | (rng.random(len(x)) < 0.05)
+    whole = np.array([y[x == v].mean() for v in range(4)])
+    sampled = np.array([y[keep][x[keep] == v].mean() for v in range(4)])
+    corrected = shift_prior(sampled, trained=y[keep].mean(), target=y.mean())
+    assert_allclose(corrected, whole, rtol=0.1)  # sampling noise of the negatives that were kept
+    assert np.all(sampled > 3 * whole)
+
+
+def test_shift_prior_keeps_certainty_and_dtype():
+    shifted = shift_prior(np.array([0.0, 1.0], dtype=np.float32), 0.1, 0.01)
+    assert shifted.dtype == np.float32
+    assert shifted.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("posterior", "trained", "target", "message"),
+    [
+        ([0.5, 1.5], 0.1, 0.2, r"posterior must be in \[0, 1\], got 1.5 at row 1"),
+        ([np.nan], 0.1, 0.2, "posterior must be in"),
+        ([0.5], 0.0, 0.2, "trained must be class frequencies"),
+        ([0.5], 0.1, 1.0, "target must be class frequencies"),
+        ([0.5], 0.1, np.nan, "target must be class frequencies"),
+        ([[0.5, 0.5]], 0.1, 0.2, "one frequency per column"),
+        ([[0.5, 0.5]], [0.1, 0.9], [0.1, 0.1], "target must sum to 1"),
+        ([[0.5, 0.5]], [0.2, 0.3, 0.5], [0.1, 0.9], "one frequency per column"),
+        (["a"], 0.1, 0.2, "posterior must be real numbers"),
+    ],
+)
+def test_shift_prior_errors(posterior, trained, target, message):
+    with pytest.raises(ValueError, match=message):
+        shift_prior(posterior, trained, target)
+
+
+def test_balanced_alpha_is_scikit_learns_balanced():
+    utils = pytest.importorskip("sklearn.utils.class_weight")
+    y = np.array([0] * 90 + [1] * 9 + [2])
+    balanced = utils.compute_class_weight("balanced", classes=np.arange(3), y=y)
+    assert_allclose(balanced_alpha(y), balanced)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.9999, 1 - 1e-12])
+def test_balanced_alpha_is_the_effective_number(beta):
+    y = np.array([0] * 900 + [1] * 90 + [2] * 10)
+    n = np.array([900, 90, 10])
+    weight = balanced_alpha(y, beta=beta)
+    assert_allclose(weight.sum(), 3)
+    if beta < 0.99999:  # the plain formula has digits left
+        assert_allclose(weight / weight[0], (1 - beta**900) / (1 - beta**n), rtol=1e-9)
+    else:
+        assert_allclose(weight / weight[0], 900 / n, rtol=1e-6)
+
+
+def test_balanced_alpha_goes_into_either_loss():
+    y = np.repeat([0, 1], [95, 5])
+    assert BinaryFocalLoss(2.0, alpha=balanced_alpha(y)).alpha[1] == 10.0
+    assert SoftmaxFocalLoss(2, alpha=balanced_alpha(y)).alpha[1] == 10.0
+    assert balanced_alpha(np.array(["no"] * 3 + ["yes"])).tolist() == [4 / 6, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("y", "beta", "message"),
+    [
+        ([1, 1], None, "at least two classes, got 1"),
+        ([], None, "at least two classes, got 0"),
+        ([[0, 1]], None, r"shape \(n,\)"),
+        ([0.0, 1.0, np.nan], None, "must not be NaN"),
+        ([0, 1], 1.0, r"beta must be in \[0, 1\)"),
+        ([0, 1], -0.1, r"beta must be in \[0, 1\)"),
+        ([0, 1], np.nan, r"beta must be in \[0, 1\)"),
+    ],
+)
+def test_balanced_alpha_errors(y, beta, message):
+    with pytest.raises(ValueError, match=message):
+        balanced_alpha(y, beta)
