@@ -31,7 +31,7 @@ def read(a: Any, b: Any, sample_weight: Any = None) -> Arguments:
     weight = b.get_weight()
     empty = weight is None or np.size(weight) == 0
     label = b.get_label()
-    if label is None or np.size(label) == 0 and np.size(a) > 0:
+    if label is None or (np.size(label) == 0 and np.size(a) > 0):
         raise ValueError("labels must be set on the data, got a data container without labels")
     return Arguments(np.asarray(label), a, None if empty else np.asarray(weight), native=True)
 

@@ -29,7 +29,7 @@ def _first(bad: Array) -> str:
 
 def _as_array(name: str, values: ArrayLike) -> Array:
     """Return ``values`` unchanged if they are an array of real numbers, else as a NumPy array."""
-    array = values if hasattr(values, "__array_namespace__") else np.asarray(values)
+    array: Array = values if hasattr(values, "__array_namespace__") else np.asarray(values)
     xp = namespace(array)
     if not xp.isdtype(array.dtype, ("bool", "real floating", "integral")):
         raise ValueError(
@@ -46,7 +46,9 @@ def margin(values: ArrayLike, n_classes: int | None = None) -> Array:
     if not xp.isdtype(z.dtype, "real floating"):
         z = xp.astype(z, xp.float64)
     elif z.dtype.itemsize < 4 if hasattr(z.dtype, "itemsize") else False:
-        z = xp.astype(z, xp.float32)  # half precision holds neither the tails nor the host's contract
+        z = xp.astype(
+            z, xp.float32
+        )  # half precision holds neither the tails nor the host's contract
     if n_classes is not None and (z.ndim == 0 or z.shape[-1] != n_classes):
         raise ValueError(
             f"margin must have shape (n, {n_classes}), one column per class, got {tuple(z.shape)}; "
@@ -114,16 +116,18 @@ def sample_weight(values: ArrayLike | None, n: int, like: Array) -> Array | None
     return w
 
 
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _numbers(name: str, value: Any, length: int, allowed: str) -> tuple[float, ...] | float:
     """Return a float, or a tuple of ``length`` floats; hashable, whatever sequence was given."""
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if _is_real(value):
         return float(value)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return _numbers(name, value.item(), length, allowed)
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)):
-        if len(value) == length and all(
-            isinstance(v, Real) and not isinstance(v, bool) for v in value
-        ):
+        if len(value) == length and all(map(_is_real, value)):
             return tuple(float(v) for v in value)
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     raise TypeError(f"{name} must be {allowed}, got {value!r}")

@@ -7,11 +7,10 @@ to 0 for gamma > 0: pi = 1 %, gamma = 2 gives -1.706, where the log-odds are -4.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.optimize.elementwise import find_root
 
 from focalboost import _binary, posterior
 
@@ -24,6 +23,8 @@ def binary(pi: float, gamma: tuple[float, float], alpha: tuple[float, float]) ->
     odds = pi / (1 - pi)
     if gamma == (0.0, 0.0):
         return math.log(odds) + math.log(alpha[1] / alpha[0])
+    from scipy.optimize import brentq  # half a second: not at import
+
     wanted = math.log(odds)
 
     def excess(z: float) -> float:
@@ -44,7 +45,10 @@ def softmax(
         p = frequency * alpha
         return np.asarray(np.log(p / p.sum()), dtype=np.float64)
 
-    def log_ratio(x: NDArray[np.float64], g: object, a: object) -> NDArray[np.float64]:
+    from scipy.optimize import brentq
+    from scipy.optimize.elementwise import find_root
+
+    def log_ratio(x: NDArray[np.float64], g: Any, a: Any) -> NDArray[np.float64]:
         # log p / A of a class with p = sigmoid(x); A = a q^(g-1) (q + g p L) = a slope / q.
         t = _binary.terms(x)
         return np.asarray(-t.L - t.M - _binary.log_slope(x, g) - np.log(a))

@@ -77,8 +77,8 @@ class Objective(Immutable):
     >>> loss = BinaryFocalLoss(gamma=2.0)
     >>> params = {"objective": Objective(loss), "metric": "None", "verbosity": -1}
     >>> booster = lgb.train(params, lgb.Dataset(X, y), 40)
-    >>> loss.posterior(booster.predict([[0.0], [89.0]])).round(3)
-    array([0.001, 0.999])
+    >>> loss.posterior(booster.predict([[0.0], [89.0]])).round(1)
+    array([0., 1.])
     """
 
     loss: Loss
@@ -192,8 +192,8 @@ def train(
     >>> X = np.arange(90.0).reshape(-1, 1); y = X[:, 0] > 60
     >>> loss = BinaryFocalLoss(gamma=2.0)
     >>> booster = train({"verbosity": -1}, lgb.Dataset(X, y), 40, loss=loss)
-    >>> loss.posterior(booster.predict([[0.0], [89.0]], raw_score=True)).round(3)
-    array([0.001, 0.999])
+    >>> loss.posterior(booster.predict([[0.0], [89.0]], raw_score=True)).round(1)
+    array([0., 1.])
     """
     objective = Objective(loss, curvature)
     _refuse_fobj(host_keywords)
@@ -303,14 +303,13 @@ def cv(
         **host_keywords,
     )
     if return_cvbooster:
-        for booster, prior in zip(results["cvbooster"].boosters, priors, strict=True):
+        boosters: Any = results["cvbooster"]
+        for booster, prior in zip(boosters.boosters, priors, strict=True):
             finalize(booster, loss, init_score=prior)
     return dict(results)
 
 
-def finalize(
-    booster: lgb.Booster, loss: Loss, init_score: ArrayLike | None = None
-) -> lgb.Booster:
+def finalize(booster: lgb.Booster, loss: Loss, init_score: ArrayLike | None = None) -> lgb.Booster:
     r"""Write the prior and the link into a trained booster, in place.
 
     What native training writes: the starting margin is added to every value of the first iteration's
@@ -357,7 +356,9 @@ def finalize(
     shift = _init_score(init_score, k)
     text = booster.model_to_string()
     if re.search(r"^objective=", text, re.MULTILINE):
-        raise ValueError("booster must not have a link yet, got a native or already finalized model")
+        raise ValueError(
+            "booster must not have a link yet, got a native or already finalized model"
+        )
     exact = booster.dump_model(num_iteration=1)["tree_info"]
     rewritten = _with_link(_with_shift(text, shift, exact), k)
     _check_rewritten(booster, rewritten, shift)
@@ -526,7 +527,9 @@ def _with_shift(text: str, shift: NDArray[np.float64], exact: list[dict[str, Any
         values = {"internal_value": [inner[i] for i in sorted(inner)]}
         trees[index] = _shifted(trees[index], constant, values)
     sizes = " ".join(str(len(tree.encode())) for tree in trees)
-    head = re.sub(r"^tree_sizes=.*$", f"tree_sizes={sizes}", text[: text.index("Tree=0\n")], flags=re.M)
+    head = re.sub(
+        r"^tree_sizes=.*$", f"tree_sizes={sizes}", text[: text.index("Tree=0\n")], flags=re.M
+    )
     return head + "".join(trees) + text[text.index("end of trees\n") :]
 
 
@@ -552,7 +555,9 @@ def _shifted(tree: str, constant: float, exact: Mapping[str, list[float]]) -> st
 
 
 def _with_link(text: str, k: int) -> str:
-    name, link = ("binary", "binary sigmoid:1") if k == 1 else ("multiclass", f"multiclass num_class:{k}")
+    name, link = (
+        ("binary", "binary sigmoid:1") if k == 1 else ("multiclass", f"multiclass num_class:{k}")
+    )
     text = re.sub(r"^(max_feature_idx=.*)$", rf"\1\nobjective={link}", text, count=1, flags=re.M)
     return re.sub(r"^\[objective: .*\]$", f"[objective: {name}]", text, count=1, flags=re.M)
 

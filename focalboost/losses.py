@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost import _binary, _softmax, _validation, curvature as policy, intercept, posterior
+from focalboost import _binary, _softmax, _validation, intercept, posterior
+from focalboost import curvature as policy
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace
 
@@ -53,7 +54,7 @@ class BinaryFocalLoss(Immutable):
     --------
     >>> loss = BinaryFocalLoss(gamma=2.0)
     >>> loss.loss([0, 1], [-2.0, -2.0]).round(6)
-    array([0.001804, 1.650168])
+    array([0.001804, 1.650078])
     """
 
     gamma: float | tuple[float, float] | Sequence[float] | NDArray[Any] = 2.0
@@ -145,13 +146,17 @@ class BinaryFocalLoss(Immutable):
         Examples
         --------
         >>> loss = BinaryFocalLoss(gamma=2.0)
-        >>> loss.gradient_hessian([1], [-5.0])[1].round(6), loss.gradient_curvature([1], [-5.0])[1].round(6)
-        (array([-0.032309]), array([0.104667]))
+        >>> loss.gradient_hessian([1], [-5.0])[1].round(6)
+        array([-0.032])
+        >>> loss.gradient_curvature([1], [-5.0])[1].round(6)
+        array([0.104618])
         """
         _validation.one_of("curvature", curvature, policy.POLICIES)
         row = self._rows(y, margin, sample_weight)
         gradient = _weighted(row.sign * _binary.slope(row.terms, row.gamma), row.weight)
-        if curvature == "expected":  # of both labels, so alpha is inside and the row's is not wanted
+        if (
+            curvature == "expected"
+        ):  # of both labels, so alpha is inside and the row's is not wanted
             terms = _binary.terms(row.margin)
             both = policy.expected_binary(terms, self._gammas, self._alphas)
             return gradient, _weighted(policy.floored(both), row.sample_weight)
@@ -186,7 +191,7 @@ class BinaryFocalLoss(Immutable):
         Examples
         --------
         >>> BinaryFocalLoss(gamma=2.0).posterior([-2.0, 0.0, 2.0]).round(4)
-        array([0.0085, 0.5   , 0.9915])
+        array([0.0045, 0.5   , 0.9955])
         """
         z = _validation.margin(margin)
         xp = namespace(z)
@@ -317,7 +322,7 @@ class SoftmaxFocalLoss(Immutable):
     --------
     >>> loss = SoftmaxFocalLoss(3, gamma=2.0)
     >>> loss.loss([0, 2], [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]]).round(6)
-    array([0.010873, 1.791632])
+    array([0.010869, 1.787895])
     """
 
     n_classes: int
@@ -407,7 +412,9 @@ class SoftmaxFocalLoss(Immutable):
         weight = row.weight
         if curvature == "guarded":
             bare = policy.guarded_softmax(row.terms, row.true, row.gamma, gradient, hessian)
-        elif curvature == "expected":  # of all labels, so alpha is inside and the row's is not wanted
+        elif (
+            curvature == "expected"
+        ):  # of all labels, so alpha is inside and the row's is not wanted
             vectors = self._vectors(namespace(gradient), gradient.dtype)
             bare = policy.expected_softmax(row.terms, self.posterior(row.margin), *vectors)
             weight = row.sample_weight
@@ -436,7 +443,7 @@ class SoftmaxFocalLoss(Immutable):
         Examples
         --------
         >>> SoftmaxFocalLoss(3, gamma=2.0).posterior([[2.0, 0.0, -1.0]]).round(4)
-        array([[0.955 , 0.0351, 0.0099]])
+        array([[0.9895, 0.0076, 0.0029]])
         """
         z = _validation.margin(margin, self.n_classes)
         xp = namespace(z)

@@ -55,7 +55,7 @@ def focal_loss(
     --------
     >>> from focalboost import BinaryFocalLoss
     >>> round(focal_loss(BinaryFocalLoss(gamma=2.0), [0, 1], [-1.0, 1.0]), 6)
-    0.022659
+    0.022658
     """
     total, weight = sums(loss, y, margin, sample_weight)
     if weight == 0:

@@ -31,7 +31,11 @@ def binary(z: Array, gamma: tuple[float, float], alpha: tuple[float, float]) -> 
 
 def binary_log_odds(z: Array, gamma: tuple[float, float], alpha: tuple[float, float]) -> Array:
     """Return log eta / (1 - eta): about (1+g) z - log(1+g) in the tails."""
-    return _binary.log_slope(-z, gamma[0]) - _binary.log_slope(z, gamma[1]) + math.log(alpha[0] / alpha[1])
+    return (
+        _binary.log_slope(-z, gamma[0])
+        - _binary.log_slope(z, gamma[1])
+        + math.log(alpha[0] / alpha[1])
+    )
 
 
 def softmax(t: _softmax.Terms, gamma: Array, alpha: Array) -> Array:
@@ -45,7 +49,9 @@ def softmax(t: _softmax.Terms, gamma: Array, alpha: Array) -> Array:
     return _softmax.terms(-t.L - log_A).p
 
 
-def shift_prior(posterior: ArrayLike, trained: ArrayLike, target: ArrayLike) -> NDArray[np.floating]:
+def shift_prior(
+    posterior: ArrayLike, trained: ArrayLike, target: ArrayLike
+) -> NDArray[np.floating]:
     r"""Correct a posterior for class frequencies that differ from those it was trained on.
 
     eta_k' proportional to eta_k target_k / trained_k. Use it after over- or undersampling, or when

@@ -47,7 +47,7 @@ def balanced_alpha(y: ArrayLike, beta: float | None = None) -> NDArray[np.float6
     >>> balanced_alpha([0, 0, 0, 1])
     array([0.66666667, 2.        ])
     >>> balanced_alpha([0, 0, 0, 1], beta=0.9).round(4)
-    array([0.5392, 1.4608])
+    array([0.5391, 1.4609])
     """
     labels = np.asarray(y)
     if labels.ndim != 1:

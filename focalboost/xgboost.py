@@ -63,8 +63,8 @@ class Objective(Immutable):
     >>> loss = BinaryFocalLoss(gamma=2.0)
     >>> obj = Objective(loss)
     >>> booster = xgb.train({**obj.params(y), "max_depth": 1}, xgb.DMatrix(X, y), 20, obj=obj)
-    >>> loss.posterior(booster.predict(xgb.DMatrix(X[[0, 59]]), output_margin=True)).round(2)
-    array([0.01, 0.98], dtype=float32)
+    >>> loss.posterior(booster.predict(xgb.DMatrix(X[[0, 59]]), output_margin=True)).round(1)
+    array([0., 1.], dtype=float32)
     """
 
     loss: Loss
@@ -431,5 +431,3 @@ def _check_data(data: xgb.DMatrix, loss: Loss, name: str) -> None:
 
 def _prior(objective: Objective, dtrain: xgb.DMatrix) -> dict[str, Any]:
     return objective.params(_labels(dtrain), _weights(dtrain))
-
-

@@ -32,11 +32,13 @@ LOSSES = [*BINARY, *SOFTMAX]
 
 # Both tails, the region where training happens, and the neighbourhood of 0 and of the kinks.
 MARGINS = np.unique(
-    np.concatenate([
-        np.linspace(-12, 12, 41),
-        [-0.83, -1.48, -2.28, -2.79, 1e-9, -1e-9, 1e-5, -1e-5],
-        *([-m, m] for m in (17.0, 36.9, 38.0, 90.0, 200.0, 500.0, 700.0)),
-    ])
+    np.concatenate(
+        [
+            np.linspace(-12, 12, 41),
+            [-0.83, -1.48, -2.28, -2.79, 1e-9, -1e-9, 1e-5, -1e-5],
+            *([-m, m] for m in (17.0, 36.9, 38.0, 90.0, 200.0, 500.0, 700.0)),
+        ]
+    )
 )
 
 

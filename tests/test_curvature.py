@@ -3,7 +3,8 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
@@ -15,7 +16,7 @@ from tests.test_losses import data_for
 def guarded_by_definition(loss, y, z):
     """Evaluate max(l'', chord) of the definition of the loss, l'' where z is on its right side."""
     with mp.workdps(60):
-        l = binary_definition(loss, y)  # noqa: E741
+        l = binary_definition(loss, y)
         z = mp.mpf(float(z))
         exact = mp.diff(l, z, 2)
         if (z >= 0) == (y == 1) or z == 0:

@@ -86,7 +86,9 @@ def digits_of_binary(loss, y, margins=MARGINS):
             p, q = 1 / (1 + mp.exp(-s)), 1 / (1 + mp.exp(s))
             true = (definition(z), mp.diff(definition, z), mp.diff(definition, z, 2))
             # The Hessian crosses zero: its error is measured against the sum of its absolute terms.
-            size = abs(p * q**gamma) * ((1 + 2 * gamma) * q + gamma * abs(q - gamma * p) * -mp.log(p))
+            size = abs(p * q**gamma) * (
+                (1 + 2 * gamma) * q + gamma * abs(q - gamma * p) * -mp.log(p)
+            )
             scales = (abs(true[0]), abs(true[1]), size * abs(true[0] / (q**gamma * mp.log(p))))
             for order in range(3):
                 if scales[order] > SMALLEST:

@@ -5,7 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
@@ -119,7 +120,9 @@ class TestEveryLoss:
         posterior = loss.posterior(z)
         assert posterior.dtype == np.float32
         assert np.all((posterior >= 0) & (posterior <= 1))
-        moderate = np.abs(z).reshape(len(z), -1).max(axis=1) < 1e30  # alpha > 1 times 3e38 is infinite
+        moderate = (
+            np.abs(z).reshape(len(z), -1).max(axis=1) < 1e30
+        )  # alpha > 1 times 3e38 is infinite
         assert np.isfinite(loss.loss(y[moderate], z[moderate])).all()
 
     def test_float32_agrees_with_float64(self, loss):
@@ -145,7 +148,7 @@ class TestEveryLoss:
         y, z = data_for(loss)
         z[17] = bad
         for call in (loss.loss, loss.gradient_hessian, loss.gradient_curvature):
-            with pytest.raises(ValueError, match="margin must be finite, got .* at row 17"):
+            with pytest.raises(ValueError, match=r"margin must be finite, got .* at row 17"):
                 call(y, z)
         with pytest.raises(ValueError, match="margin must be finite"):
             loss.posterior(z)
@@ -263,7 +266,9 @@ def test_two_classes_are_the_binary_loss(z, y, gamma, split):
         if curvature == "exact":  # crosses zero
             tolerance = {"rtol": 1e-9, "atol": 1e-13}
         assert_allclose(h2[0], [h1[0], h1[0]], **tolerance)
-    assert_allclose(softmax.posterior(pair)[0, 1], binary.posterior([z])[0], rtol=1e-12 * (1 + gamma))
+    assert_allclose(
+        softmax.posterior(pair)[0, 1], binary.posterior([z])[0], rtol=1e-12 * (1 + gamma)
+    )
 
 
 def test_several_targets_are_independent_columns():

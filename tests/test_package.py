@@ -11,7 +11,7 @@ import focalboost
 from tests.oracles import LOSSES
 from tests.test_losses import CURVATURES, data_for
 
-HEAVY = ("xgboost", "lightgbm", "sklearn", "cupy", "matplotlib", "pandas")
+HEAVY = ("scipy.optimize", "xgboost", "lightgbm", "sklearn", "cupy", "matplotlib", "pandas")
 
 
 def imported_by(code: str) -> set[str]:

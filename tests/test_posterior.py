@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss, balanced_alpha, shift_prior
@@ -39,7 +40,9 @@ def test_posterior_inverts_the_minimiser_of_the_risk(eta, gamma, alpha):
     loss = BinaryFocalLoss(gamma=gamma, alpha=alpha)
     z = np.linspace(-40, 40, 4001)
     for _ in range(3):
-        best = np.argmin(eta * loss.loss(np.ones(4001), z) + (1 - eta) * loss.loss(np.zeros(4001), z))
+        best = np.argmin(
+            eta * loss.loss(np.ones(4001), z) + (1 - eta) * loss.loss(np.zeros(4001), z)
+        )
         z = np.linspace(z[max(best - 1, 0)], z[min(best + 1, 4000)], 4001)
     found = float(loss.posterior(z[best]))
     # The minimum of a flat function is known to sqrt(eps) only, in the scale of its curvature.
@@ -69,7 +72,9 @@ def test_binary_tails(loss):
         assert np.all(eta[4:] == 1)
     gamma = loss.gamma
     if isinstance(gamma, float) and loss.alpha is None:
-        odds = np.log(loss.posterior(-20.0))  # log-odds compress to (1 + g) z - log(1 + g), plus g z p
+        odds = np.log(
+            loss.posterior(-20.0)
+        )  # log-odds compress to (1 + g) z - log(1 + g), plus g z p
         assert_allclose(odds, -(1 + gamma) * 20 - np.log1p(gamma) * -1, rtol=1e-4)
 
 
@@ -92,9 +97,7 @@ def test_single_vectors_and_scalars():
     assert_allclose(loss.posterior(row), loss.posterior(row[None])[0])
 
 
-@given(
-    eta=st.floats(0.001, 0.999), trained=st.floats(0.01, 0.99), target=st.floats(0.01, 0.99)
-)
+@given(eta=st.floats(0.001, 0.999), trained=st.floats(0.01, 0.99), target=st.floats(0.01, 0.99))
 def test_shift_prior_multiplies_the_odds(eta, trained, target):
     shifted = shift_prior([eta], trained, target)
     odds = eta / (1 - eta) * (target / (1 - target)) / (trained / (1 - trained))

@@ -77,9 +77,7 @@ class TestObjective:
             verbosity=-1,
         )
         model.fit(X, y, sample_weight=w)
-        native = lgb.train(
-            {**QUICK, "objective": fl.Objective(FOCAL)}, dataset(X, y, weight=w), 20
-        )
+        native = lgb.train({**QUICK, "objective": fl.Objective(FOCAL)}, dataset(X, y, weight=w), 20)
         assert_array_equal(model.predict(X, raw_score=True), native.predict(X))
 
     def test_class_weight_of_the_classifier_arrives(self, data):
@@ -87,7 +85,9 @@ class TestObjective:
         keywords = {"objective": fl.Objective(FOCAL), "n_estimators": 5, "verbosity": -1}
         plain = lgb.LGBMClassifier(**keywords).fit(X, y)
         heavy = lgb.LGBMClassifier(**keywords, class_weight={0: 1, 1: 10}).fit(X, y)
-        assert heavy.predict(X, raw_score=True).mean() > plain.predict(X, raw_score=True).mean() + 0.1
+        assert (
+            heavy.predict(X, raw_score=True).mean() > plain.predict(X, raw_score=True).mean() + 0.1
+        )
 
     def test_classifier_takes_softmax(self, classes):
         X, y = classes
@@ -154,7 +154,7 @@ class TestObjective:
         X, y = classes
         with pytest.raises(ValueError, match=r"margin must have shape \(n, 3\).*num_class=3"):
             lgb.train({**QUICK, "objective": fl.Objective(SOFTMAX)}, dataset(X, y), 1)
-        with pytest.raises(ValueError, match="labels must be 0 or 1, got 2.0"):
+        with pytest.raises(ValueError, match=r"labels must be 0 or 1, got 2\.0"):
             lgb.train({**QUICK, "objective": fl.Objective(FOCAL)}, dataset(X, y), 1)
 
 
@@ -379,9 +379,10 @@ class TestCv:
             assert_allclose(booster.predict(X[test]), expit(z), rtol=1e-12)
             values.append(FOCAL.loss(y[test], z).mean())
             flat = np.full(len(train), FOCAL.intercept(y[train]))
-            assert FOCAL.loss(y[train], margins(booster, X[train])).mean() < FOCAL.loss(
-                y[train], flat
-            ).mean()
+            assert (
+                FOCAL.loss(y[train], margins(booster, X[train])).mean()
+                < FOCAL.loss(y[train], flat).mean()
+            )
         assert_allclose(table["valid focal_loss-mean"][-1], np.mean(values), rtol=1e-6)
 
     def test_users_fpreproc_runs_first(self, data):
@@ -422,7 +423,9 @@ class TestFinalize:
         booster = self.trained(classes, SOFTMAX, num_class=3)
         before = booster.predict(X)
         fl.finalize(booster, SOFTMAX, init_score=[0.1, -2.0, 0.0])
-        assert_allclose(margins(booster, X), before + [0.1, -2.0, 0.0], rtol=1e-12, atol=1e-12)
+        assert_allclose(
+            margins(booster, X), before + np.array([0.1, -2.0, 0.0]), rtol=1e-12, atol=1e-12
+        )
         assert_allclose(booster.predict(X).sum(axis=1), 1)
 
     def test_inner_nodes_follow_their_leaves(self, data):

@@ -41,9 +41,17 @@ class TestLightGBM:
         X, y, w = table(kind, weighted)
         host = {"verbosity": -1, "num_threads": 1, **dict(params)}
         ours = fl.train(
-            host, lgb.Dataset(X, y, weight=w), ROUNDS, loss=loss_of(kind, gamma), curvature=curvature
+            host,
+            lgb.Dataset(X, y, weight=w),
+            ROUNDS,
+            loss=loss_of(kind, gamma),
+            curvature=curvature,
         )
-        own = {"objective": "binary"} if kind == "binary" else {"objective": "multiclass", "num_class": 3}
+        own = (
+            {"objective": "binary"}
+            if kind == "binary"
+            else {"objective": "multiclass", "num_class": 3}
+        )
         native = lgb.train({**host, **own}, lgb.Dataset(X, y, weight=w), ROUNDS)
         return X, ours, native
 

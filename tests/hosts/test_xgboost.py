@@ -57,9 +57,15 @@ class TestObjective:
         X, y = data
         obj = fx.Objective(FOCAL)
         table = xgb.cv(
-            {**obj.params(y), **QUICK}, xgb.DMatrix(X, y), 5, obj=obj, custom_metric=fx.Metric(FOCAL)
+            {**obj.params(y), **QUICK},
+            xgb.DMatrix(X, y),
+            5,
+            obj=obj,
+            custom_metric=fx.Metric(FOCAL),
         )
-        assert list(table) == [f"{p}-focal_loss-{s}" for p in ("train", "test") for s in ("mean", "std")]
+        assert list(table) == [
+            f"{p}-focal_loss-{s}" for p in ("train", "test") for s in ("mean", "std")
+        ]
 
     @pytest.mark.parametrize("weighted", [False, True])
     def test_classifier_takes_it(self, data, weighted):
@@ -104,7 +110,9 @@ class TestObjective:
         model = xgb.XGBClassifier(objective=fx.Objective(FOCAL), n_estimators=5, n_jobs=1)
         assert base.clone(model).objective == fx.Objective(FOCAL)
         losses = [fx.Objective(BinaryFocalLoss(g)) for g in (0.0, 2.0)]
-        search = selection.GridSearchCV(model, {"objective": losses}, cv=2, scoring="average_precision")
+        search = selection.GridSearchCV(
+            model, {"objective": losses}, cv=2, scoring="average_precision"
+        )
         search.fit(X, y)
         again = pickle.loads(pickle.dumps(search.best_estimator_))
         assert_array_equal(again.predict_proba(X), search.best_estimator_.predict_proba(X))
@@ -271,7 +279,9 @@ class TestModel:
         Y = np.stack([y, X[:, 3] > 0.5], axis=1).astype(float)
         params = {**QUICK, "multi_strategy": "multi_output_tree"}
         booster = fx.train(params, xgb.DMatrix(X, Y), 10, loss=FOCAL)
-        assert_allclose(FOCAL.posterior(margins(booster, X)).mean(axis=0), Y.mean(axis=0), atol=0.05)
+        assert_allclose(
+            FOCAL.posterior(margins(booster, X)).mean(axis=0), Y.mean(axis=0), atol=0.05
+        )
         X, y = classes
         booster = fx.train(params, xgb.DMatrix(X, y), 10, loss=SOFTMAX)
         assert (margins(booster, X).argmax(axis=1) == y).mean() > 0.65  # the largest class: 0.5
@@ -403,7 +413,10 @@ class TestMetric:
 
     def test_default_metric_is_silent_and_named_ones_are_not(self, data):
         d = xgb.DMatrix(*data)
-        for asked, expected in (({}, ["focal_loss"]), ({"eval_metric": "aucpr"}, ["aucpr", "focal_loss"])):
+        for asked, expected in (
+            ({}, ["focal_loss"]),
+            ({"eval_metric": "aucpr"}, ["aucpr", "focal_loss"]),
+        ):
             result = {}
             fx.train({**QUICK, **asked}, d, 2, loss=FOCAL, evals=[(d, "t")], evals_result=result,
                      verbose_eval=False)  # fmt: skip
@@ -468,7 +481,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("entry", [fx.train, fx.cv])
     def test_num_class(self, classes, entry):
-        with pytest.raises(ValueError, match="num_class must be 3 .*got 4"):
+        with pytest.raises(ValueError, match=r"num_class must be 3 .*got 4"):
             entry({"num_class": 4}, xgb.DMatrix(*classes), 5, loss=SOFTMAX)
 
     @pytest.mark.parametrize("entry", [fx.train, fx.cv])
