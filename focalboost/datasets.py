@@ -370,7 +370,7 @@ def _frauds(world: _World, genuine: _Payments, n: int, rng: np.random.Generator)
         progress = begin / (_DAYS * _DAY)
         kind = rng.choice(_KINDS, p=(1 - progress) * _MIX_FIRST + progress * _MIX_LAST)
         if kind == "terminal":
-            terminal = rng.integers(len(world.price))
+            terminal = int(rng.integers(len(world.price)))
             regulars = genuine.customer[by_terminal[starts[terminal] : starts[terminal + 1]]]
             if not len(regulars):
                 continue

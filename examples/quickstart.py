@@ -1,0 +1,482 @@
+"""Compare log loss with focal loss, in XGBoost and LightGBM, on a fraud table or on a file of yours.
+
+    python examples/quickstart.py
+    python examples/quickstart.py --data payments.csv --target is_fraud --time date
+
+It trains four models with the same rounds, learning rate and regularisation, prints what a fraud team
+would ask for, and draws precision-recall and reliability curves. Nothing is tuned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from scipy.special import expit
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    precision_recall_curve,
+)
+from sklearn.model_selection import train_test_split
+
+import focalboost.lightgbm as fl
+import focalboost.xgboost as fx
+from focalboost import BinaryFocalLoss
+from focalboost.datasets import make_fraud
+
+LEARNING_RATE, LAMBDA = 0.1, 1.0
+ALERTS = 0.01
+BINS = 8
+FEWEST = 10  # positives in a part of the data, for a figure to mean anything
+COLORS = {"XGBoost": "#0072B2", "LightGBM": "#D55E00"}
+
+
+class Parts(NamedTuple):
+    """Features and labels 0/1 of the two parts, and how they were parted."""
+
+    X_train: pd.DataFrame
+    X_test: pd.DataFrame
+    y_train: np.ndarray
+    y_test: np.ndarray
+    how: str
+
+
+class Result(NamedTuple):
+    """What one model says about the test part, and what it took to train."""
+
+    library: str
+    loss: str
+    score: np.ndarray  # sigmoid of the margin
+    posterior: np.ndarray
+    seconds: float
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a CSV (also compressed) or parquet file."""
+    if not path.is_file():
+        raise ValueError(f"--data must be a file, got {path}")
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (ValueError, OSError) as error:  # pandas and pyarrow raise both for what is no table
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"--data must be a CSV or parquet file, {path} is not: {reason}"
+        ) from error
+
+
+def labels(column: pd.Series, positive: str | None) -> np.ndarray:
+    """Code the target as 0/1; ``positive`` is compared as it is written in the file."""
+    if column.isna().any():
+        raise ValueError(
+            f"target {column.name!r} must have no missing value, got {int(column.isna().sum())}"
+        )
+    values = sorted(column.unique().tolist(), key=str)
+    if len(values) < 2:
+        raise ValueError(f"target {column.name!r} must have two values, it is always {values[0]!r}")
+    shown = ", ".join(str(value) for value in values[:5]) + (", ..." if len(values) > 5 else "")
+    if positive is None:
+        if [float(v) if isinstance(v, (int, float)) else v for v in values] != [0.0, 1.0]:
+            raise ValueError(
+                f"target {column.name!r} must be 0 or 1, or --positive must name the value that "
+                f"counts as fraud; its values are {shown}"
+            )
+        return column.to_numpy(dtype=np.int64)
+    chosen = [value for value in values if same(value, positive)]
+    if not chosen:
+        raise ValueError(
+            f"--positive must be a value of {column.name!r}, got {positive!r}; its values are {shown}"
+        )
+    return column.isin(chosen).to_numpy(dtype=np.int64)
+
+
+def same(value: Any, text: str) -> bool:
+    """Say whether a value of the file is what ``text`` spells: 1, 1.0 and "1" are."""
+    if str(value) == text:
+        return True
+    try:
+        return float(value) == float(text)
+    except (TypeError, ValueError):
+        return False
+
+
+def features(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make every column a number or a category: what both libraries take as it is."""
+    frame = frame.copy()
+    for name in frame.columns:
+        column = frame[name]
+        if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(
+            column
+        ):
+            raise ValueError(
+                f"column {name!r} is a date: split by it with --time {name}, or leave it out with "
+                f"--drop {name}"
+            )
+        if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
+            frame[name] = column.astype(np.float32)
+        elif column.nunique() > 1000:
+            raise ValueError(
+                f"column {name!r} is text with {column.nunique()} different values: leave it out with "
+                f"--drop {name}"
+            )
+        else:
+            frame[name] = column.astype("category")
+    if frame.columns.empty:
+        raise ValueError("no feature is left beside the target")
+    return frame
+
+
+def load(options: argparse.Namespace) -> Parts:
+    """Read what was asked for, and part it: by time if there is one, else at random."""
+    if options.data is None:
+        frame, target, when = make_fraud().frame(), "fraud", "time"
+    else:
+        frame, target, when = read(options.data), options.target, options.time
+        for name in [target, *options.drop, *([when] if when else [])]:
+            if name not in frame.columns:
+                raise ValueError(
+                    f"column {name!r} must be in {options.data}, its columns are "
+                    + ", ".join(map(str, frame.columns[:40]))
+                )
+        frame = frame.drop(columns=options.drop)
+    y = labels(frame.pop(target), options.positive)
+    if y.sum() < 2 * FEWEST or len(y) - y.sum() < 2 * FEWEST:
+        raise ValueError(
+            f"both classes must have at least {2 * FEWEST} rows, got {len(y) - y.sum()} negatives "
+            f"and {y.sum()} positives"
+        )
+    if when is None:
+        X = features(frame)
+        parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+        return Parts(*parts, "split at random, stratified")
+    try:
+        moments = frame.pop(when)
+        if not pd.api.types.is_numeric_dtype(moments):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # pandas only warns of dates that it has to guess at
+                moments = pd.to_datetime(moments)
+    except (ValueError, TypeError, UserWarning) as error:
+        raise ValueError(
+            f"--time must be a column of numbers or of dates in one format, {when!r} is not"
+        ) from error
+    if moments.isna().any():
+        raise ValueError(f"--time must have no missing value, {when!r} has {moments.isna().sum()}")
+    X = features(frame)
+    order = np.argsort(moments.to_numpy(), kind="stable")
+    early, late = np.split(order, [round(0.7 * len(order))])
+    for name, rows in (("earlier", early), ("later", late)):
+        if not FEWEST <= y[rows].sum() <= len(rows) - FEWEST:
+            raise ValueError(
+                f"split by {when!r}, the {name} part must have at least {FEWEST} rows of both classes, "
+                f"got {len(rows) - y[rows].sum()} negatives and {y[rows].sum()} positives"
+            )
+    return Parts(X.iloc[early], X.iloc[late], y[early], y[late], f"split by {when}, the later 30 %")
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+class Tick(xgb.callback.TrainingCallback):
+    """Call back once a round, in XGBoost's way; LightGBM takes any callable."""
+
+    def __init__(self, tick: Callable[[], Any]) -> None:
+        self._tick = tick
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Go on training."""
+        self._tick()
+        return False
+
+
+def train_xgboost(
+    parts: Parts, rounds: int, loss: BinaryFocalLoss | None, tick: Callable[[], Any]
+) -> np.ndarray:
+    """Return the margins of the test part; ``loss`` None is the built-in log loss."""
+    params = {"learning_rate": LEARNING_RATE, "lambda": LAMBDA, "max_depth": 6}
+    dtrain = xgb.DMatrix(parts.X_train, parts.y_train, enable_categorical=True)
+    dtest = xgb.DMatrix(parts.X_test, enable_categorical=True)
+    if loss is None:
+        params |= {"objective": "binary:logistic"}
+        booster = xgb.train(params, dtrain, rounds, callbacks=[Tick(tick)])
+    else:
+        booster = fx.train(params, dtrain, rounds, loss=loss, callbacks=[Tick(tick)])
+    return booster.predict(dtest, output_margin=True)
+
+
+def train_lightgbm(
+    parts: Parts, rounds: int, loss: BinaryFocalLoss | None, tick: Callable[[], Any]
+) -> np.ndarray:
+    """Return the margins of the test part; ``loss`` None is the built-in log loss."""
+    params: dict[str, Any] = {"learning_rate": LEARNING_RATE, "lambda_l2": LAMBDA, "verbosity": -1}
+    train_set = lgb.Dataset(parts.X_train, parts.y_train)
+
+    def callback(_: Any) -> None:
+        tick()
+
+    if loss is None:
+        params |= {"objective": "binary"}
+        booster = lgb.train(params, train_set, rounds, callbacks=[callback])
+    else:
+        booster = fl.train(params, train_set, rounds, loss=loss, callbacks=[callback])
+    return booster.predict(parts.X_test, raw_score=True)
+
+
+def compare(parts: Parts, gamma: float, rounds: int, console: Console) -> list[Result]:
+    """Train both libraries with both losses."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    results = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        for library, train in (("XGBoost", train_xgboost), ("LightGBM", train_lightgbm)):
+            for name, loss in (("log loss", None), ("focal", BinaryFocalLoss(gamma))):
+                bar = progress.add_task(f"{library}, {name}", total=rounds)
+                start = time.perf_counter()
+                margin = train(parts, rounds, loss, lambda bar=bar: progress.advance(bar))
+                seconds = time.perf_counter() - start
+                score = expit(margin)
+                posterior = score if loss is None else loss.posterior(margin)
+                results.append(Result(library, name, score, posterior, seconds))
+    return results
+
+
+# ---- report --------------------------------------------------------------------------------------
+
+
+def recall_at_alerts(y: np.ndarray, score: np.ndarray, rate: float = ALERTS) -> float:
+    """Share of the frauds among the ``rate`` of the rows with the highest scores."""
+    k = max(1, round(rate * len(y)))
+    return float(y[np.argsort(-score, kind="stable")[:k]].sum() / y.sum())
+
+
+def table(results: list[Result], y: np.ndarray, gamma: float) -> Table:
+    """One row per model, within 80 columns; "raw" judges sigmoid(margin), which focal models bend."""
+    out = Table(
+        title=f"On the test part (focal: gamma {gamma:g})",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
+    out.add_column("model", no_wrap=True)
+    for column in (
+        "average\nprecision",
+        f"recall at\n{ALERTS:.0%} alerts",
+        "log loss\nraw",
+        "log loss\nposterior",
+        "Brier\nraw",
+        "Brier\nposterior",
+        "fit,\ns",
+    ):
+        out.add_column(column, justify="right", no_wrap=True)
+    for r in results:
+        out.add_row(
+            f"{r.library}, {r.loss}",
+            f"{average_precision_score(y, r.score):.3f}",
+            f"{recall_at_alerts(y, r.score):.1%}",
+            f"{log_loss(y, r.score.astype(float)):.5f}",
+            f"{log_loss(y, r.posterior.astype(float)):.5f}",
+            f"{brier_score_loss(y, r.score):.5f}",
+            f"{brier_score_loss(y, r.posterior):.5f}",
+            f"{r.seconds:.1f}",
+        )
+    return out
+
+
+def reading(results: list[Result], y: np.ndarray, gamma: float) -> str:
+    """Say in words what the numbers say, whichever way they fall."""
+    sentences = []
+    for native, focal in zip(results[::2], results[1::2], strict=True):
+        before, after = (average_precision_score(y, r.score) for r in (native, focal))
+        change = after - before
+        word = (
+            "about as well as"
+            if abs(change) < 0.02
+            else "better than"
+            if change > 0
+            else "worse than"
+        )
+        sentences.append(
+            f"{focal.library}: focal loss ranks {word} log loss (average precision {change:+.3f})."
+        )
+    if gamma > 0:
+        raw, true = (
+            np.mean([log_loss(y, getattr(r, which).astype(float)) for r in results[1::2]])
+            for which in ("score", "posterior")
+        )
+        sentences.append(
+            "sigmoid(margin) of a focal model is no probability: "
+            f"its log loss is {raw / true:.1f} times that of the posterior."
+        )
+    sentences.append(
+        f"One split, nothing tuned, {int(y.sum())} positives: differences of a few hundredths are noise."
+    )
+    return " ".join(sentences)
+
+
+def reliability(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean prediction and observed frequency, lowest first, of bins with as many positives each.
+
+    Bins with as many rows each, the usual choice, would put nearly all positives into the last one.
+    """
+    order = np.argsort(p, kind="stable")
+    before = np.cumsum(y[order]) - y[order]  # positives with a lower prediction
+    which = before * BINS // y.sum()
+    which = np.minimum(which, BINS - 1)
+    rows = np.bincount(which, minlength=BINS)
+    predicted = np.bincount(which, weights=p[order], minlength=BINS) / rows
+    return predicted, np.bincount(which, weights=y[order], minlength=BINS) / rows
+
+
+def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> None:
+    """Draw precision-recall and reliability curves into a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.4), layout="constrained")
+    for r in results:
+        focal = r.loss == "focal"
+        name = f"{r.library}, " + (f"focal, gamma {gamma:g}" if focal else "log loss")
+        style = {"color": COLORS[r.library], "linestyle": "-" if focal else ":", "linewidth": 1.8}
+        precision, recall, _ = precision_recall_curve(y, r.score)
+        left.step(recall, precision, where="post", label=name, **style)
+
+        curves = (
+            [("posterior", r.posterior, "o", 1.0)] if focal else [("score", r.posterior, "s", 1.0)]
+        )
+        if focal and gamma > 0:
+            curves.append(("raw score", r.score, "x", 0.55))
+        for what, p, marker, alpha in curves:
+            right.plot(
+                *reliability(y, p),
+                marker=marker,
+                markersize=5,
+                alpha=alpha,
+                label=f"{name}: {what}",
+                **(style if what != "raw score" else style | {"linestyle": "--"}),
+            )
+    rate = y.mean()
+    left.axhline(rate, color="0.4", linewidth=1, label=f"no skill ({rate:.2%})")
+    left.set(
+        title="Precision and recall",
+        xlabel="recall",
+        ylabel="precision",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+    )
+    left.legend(loc="upper right", fontsize=9)
+    right.axline((1e-3, 1e-3), xy2=(1e-2, 1e-2), color="0.4", linewidth=1, label="calibrated")
+    right.set(
+        title=f"Reliability, {BINS} bins with as many positives each",
+        xlabel="predicted probability (mean of bin)",
+        ylabel="observed frequency",
+        xscale="log",
+        yscale="log",
+    )
+    right.legend(loc="upper left", fontsize=8)
+    for axes in (left, right):
+        axes.grid(alpha=0.25)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=120)
+    plt.close(figure)
+
+
+# ---- command line --------------------------------------------------------------------------------
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read and check the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="Without --data it uses a simulated table of card payments.",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="CSV (also compressed) or parquet"
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="column of the label")
+    parser.add_argument(
+        "--positive", metavar="VALUE", help="value of the target that is the rare one"
+    )
+    parser.add_argument(
+        "--time", metavar="COLUMN", help="split by this column instead of at random"
+    )
+    parser.add_argument(
+        "--drop", metavar="COLUMN", nargs="+", default=[], help="columns to leave out"
+    )
+    parser.add_argument("--gamma", type=float, default=2.0, help="focusing parameter (default 2)")
+    parser.add_argument("--rounds", type=int, default=100, help="boosting rounds (default 100)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/quickstart.png"),
+        metavar="PNG",
+        help="the picture",
+    )
+    options = parser.parse_args(arguments)
+    if options.data is None:
+        for name in ("target", "positive", "time", "drop"):
+            if getattr(options, name):
+                parser.error(f"--{name} must come with --data")
+    elif options.target is None:
+        parser.error("--target must name the column of the label in --data")
+    elif options.target in {options.time, *options.drop}:
+        parser.error(f"--target {options.target} must not be in --time or --drop")
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    if options.output.suffix.lower() != ".png":
+        parser.error(f"--output must end in .png, got {options.output}")
+    try:
+        BinaryFocalLoss(options.gamma)
+    except ValueError as error:
+        parser.error(f"--gamma: {error}")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the comparison; exit status 2 with one sentence for what cannot be used."""
+    options = parse(arguments)
+    console = Console()
+    try:
+        parts = load(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    n, frauds = len(parts.y_train) + len(parts.y_test), parts.y_train.sum() + parts.y_test.sum()
+    console.print(
+        f"{'simulated card payments' if options.data is None else options.data.name}: {n:,} rows, "
+        f"{parts.X_train.shape[1]} features, {frauds:,} positives ({frauds / n:.2%}); {parts.how} "
+        f"({parts.y_test.sum():,} positives) is the test part.\n"
+        f"Each model: {options.rounds} rounds, learning rate {LEARNING_RATE}, L2 penalty {LAMBDA:g}.",
+        highlight=False,
+    )
+    results = compare(parts, options.gamma, options.rounds, console)
+    console.print("", table(results, parts.y_test, options.gamma), "")
+    console.print(reading(results, parts.y_test, options.gamma), highlight=False)
+    try:
+        draw(results, parts.y_test, options.gamma, options.output)
+    except OSError as error:
+        print(f"--output must be a place that can be written: {error}", file=sys.stderr)
+        return 2
+    console.print(f"Curves: {options.output}", highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
