@@ -381,7 +381,7 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
         xlim=(0, 1),
         ylim=(0, 1.02),
     )
-    left.legend(loc="upper right", fontsize=9)
+    left.legend(loc="best", fontsize=9)
     right.axline((1e-3, 1e-3), xy2=(1e-2, 1e-2), color="0.4", linewidth=1, label="calibrated")
     right.set(
         title=f"Reliability, {BINS} bins with as many positives each",
@@ -390,7 +390,7 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
         xscale="log",
         yscale="log",
     )
-    right.legend(loc="upper left", fontsize=8)
+    right.legend(loc="best", fontsize=8)
     for axes in (left, right):
         axes.grid(alpha=0.25)
     output.parent.mkdir(parents=True, exist_ok=True)
