@@ -4,7 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
 
-.PHONY: demo test test-all lint types format bench clean help
+.PHONY: demo test test-all lint types format bench sanitize clean help
+
+# The kernel is rebuilt when one of these changes.
+KERNEL := CMakeLists.txt $(wildcard focalboost/_kernel/*.?pp)
 
 help:
 	@echo "make demo      train focal loss against log loss on an embedded fraud table"
@@ -13,17 +16,21 @@ help:
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make types     mypy, strict"
 	@echo "make format    let ruff mend what it can"
+	@echo "make sanitize  the kernel's stress test under the address and undefined-behaviour sanitizers"
 	@echo "make bench     the rescue table on real data (DATA=folder)"
 	@echo "make clean     remove .venv and what was built"
 
 demo: .venv/demo
 	$(BIN)/python examples/quickstart.py
 
+# Twice: with the compiled kernel, and with the formulas in NumPy that serve where there is none.
 test: .venv/test
 	$(BIN)/python -m pytest -m "not slow"
+	FOCALBOOST_KERNEL=numpy $(BIN)/python -m pytest -q -m "not slow"
 
 test-all: .venv/test
 	$(BIN)/python -m pytest
+	FOCALBOOST_KERNEL=numpy $(BIN)/python -m pytest -q
 
 lint: .venv/lint
 	$(BIN)/ruff check .
@@ -39,6 +46,12 @@ format: .venv/lint
 bench: .venv/test
 	$(BIN)/python benchmarks/rescue.py $(DATA)
 
+sanitize: .venv/pip
+	$(BIN)/python -m pip install --quiet "cmake>=3.20" ninja
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DSANITIZE=ON
+	$(BIN)/cmake --build build/sanitize --target stress
+	build/sanitize/stress
+
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -50,11 +63,11 @@ clean:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@touch $@
 
-.venv/demo: .venv/pip pyproject.toml
+.venv/demo: .venv/pip pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable ".[all]" --group examples
 	@touch $@
 
-.venv/test: .venv/pip pyproject.toml
+.venv/test: .venv/pip pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable ".[all]" --group test
 	@touch $@
 

@@ -5,10 +5,17 @@ Importing this package imports neither host; ``focalboost.xgboost`` and ``focalb
 
 from importlib.metadata import version as _version
 
+from focalboost._versions import show_versions
 from focalboost.losses import BinaryFocalLoss, SoftmaxFocalLoss
 from focalboost.posterior import shift_prior
 from focalboost.weights import balanced_alpha
 
 __version__ = _version("focalboost")
 
-__all__ = ["BinaryFocalLoss", "SoftmaxFocalLoss", "balanced_alpha", "shift_prior"]
+__all__ = [
+    "BinaryFocalLoss",
+    "SoftmaxFocalLoss",
+    "balanced_alpha",
+    "shift_prior",
+    "show_versions",
+]

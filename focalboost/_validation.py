@@ -232,3 +232,12 @@ def priors(
     if checked[0].ndim != checked[1].ndim:
         raise ValueError("trained and target must both be numbers or both be vectors")
     return checked[0], checked[1]
+
+
+def n_threads(value: Any) -> int | None:
+    """Check a number of threads; None leaves the choice to the process."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"n_threads must be an integer >= 1 or None, got {value!r}")
+    return int(value)

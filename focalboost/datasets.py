@@ -10,7 +10,8 @@ tried out, or copied at a compromised terminal. Every feature of a payment was k
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,8 +93,7 @@ class FraudTable:
         ValueError
             If ``test_fraction`` is outside (0, 1), or leaves one of the parts empty.
         """
-        if not _is_number(test_fraction) or not 0 < test_fraction < 1:
-            raise ValueError(f"test_fraction must be in (0, 1), got {test_fraction!r}")
+        _check("test_fraction", test_fraction, Real, lambda f: 0 < f < 1, "a number in (0, 1)")
         n = len(self.y)
         cut = min(n - round(n * test_fraction), n - 1)
         cut = int(np.searchsorted(self.time, self.time[cut]))  # no second on both sides
@@ -125,7 +125,7 @@ class FraudTable:
 
 
 def make_fraud(
-    n_transactions: int = 120_000, *, fraud_rate: float = 0.005, seed: int = 0
+    n_transactions: int = 120_000, fraud_rate: float = 0.005, seed: int = 0
 ) -> FraudTable:
     """Simulate card payments over 120 days, a few of them frauds.
 
@@ -171,15 +171,15 @@ def make_fraud(
     >>> table.X.shape, int(table.y.sum()), table.feature_names[0]
     ((2000, 26), 10, 'amount')
     """
-    if not _is_int(n_transactions) or not _MIN_TRANSACTIONS <= n_transactions <= _MAX_TRANSACTIONS:
-        raise ValueError(
-            f"n_transactions must be an integer from {_MIN_TRANSACTIONS} to {_MAX_TRANSACTIONS}, "
-            f"got {n_transactions!r}"
-        )
-    if not _is_number(fraud_rate) or not 0.001 <= fraud_rate <= 0.1:
-        raise ValueError(f"fraud_rate must be in [0.001, 0.1], got {fraud_rate!r}")
-    if not _is_int(seed) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
+    _check(
+        "n_transactions",
+        n_transactions,
+        Integral,
+        lambda n: _MIN_TRANSACTIONS <= n <= _MAX_TRANSACTIONS,
+        f"an integer from {_MIN_TRANSACTIONS} to {_MAX_TRANSACTIONS}",
+    )
+    _check("fraud_rate", fraud_rate, Real, lambda r: 0.001 <= r <= 0.1, "a number in [0.001, 0.1]")
+    _check("seed", seed, Integral, lambda k: k >= 0, "an integer >= 0")
 
     rng = np.random.default_rng(seed)
     n_frauds = round(n_transactions * fraud_rate)
@@ -200,19 +200,17 @@ def make_fraud(
     )
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_int(value) or isinstance(value, (float, np.floating))
+def _check(name: str, value: Any, kind: type, valid: Any, allowed: str) -> None:
+    """Raise with one sentence if ``value`` is not of the kind, or ``valid(value)`` is false."""
+    error = TypeError if isinstance(value, bool) or not isinstance(value, kind) else ValueError
+    if error is TypeError or not valid(value):
+        raise error(f"{name} must be {allowed}, got {value!r}")
 
 
 # ---- who and where -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _World:
+class _World(NamedTuple):
     """Customers and terminals. Places in km, hours of the day, amounts in currency units."""
 
     home: Floats  # (customers, 2)
@@ -228,8 +226,7 @@ class _World:
     web_share: Floats  # of the online payments; sums to 1
 
 
-@dataclass(frozen=True)
-class _Payments:
+class _Payments(NamedTuple):
     """Rows: seconds since the start, ids, amount in cents (integers add up exactly), label."""
 
     seconds: Ints
@@ -239,23 +236,11 @@ class _Payments:
     fraud: NDArray[np.bool_]
 
     def take(self, rows: Any) -> _Payments:
-        return _Payments(
-            self.seconds[rows],
-            self.customer[rows],
-            self.terminal[rows],
-            self.cents[rows],
-            self.fraud[rows],
-        )
+        return _Payments(*(column[rows] for column in self))
 
 
 def _join(parts: list[_Payments]) -> _Payments:
-    return _Payments(
-        np.concatenate([part.seconds for part in parts]),
-        np.concatenate([part.customer for part in parts]),
-        np.concatenate([part.terminal for part in parts]),
-        np.concatenate([part.cents for part in parts]),
-        np.concatenate([part.fraud for part in parts]),
-    )
+    return _Payments(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _cents(amount: Floats) -> Ints:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import lightgbm as lgb
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from focalboost import _arguments, _validation, metrics
 from focalboost._immutable import Immutable
 from focalboost.curvature import POLICIES, Curvature
-from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss
+from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss, for_trees
 
 __all__ = ["Metric", "Objective", "cv", "finalize", "train"]
 
@@ -36,6 +36,7 @@ _ALIASES = {
     "is_unbalance": ("is_unbalance", "unbalance", "unbalanced_sets"),
     "scale_pos_weight": ("scale_pos_weight",),
     "num_machines": ("num_machines", "num_machine"),
+    "num_threads": ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs"),
 }
 
 # Built-in metrics that read margins as if they were probabilities, or undo another link.
@@ -57,6 +58,9 @@ class Objective(Immutable):
         What the trees are given as second derivative; see ``loss.gradient_curvature``. The softmax one
         is multiplied by K / (K - 1), as LightGBM does for its own ``multiclass``, so that gamma = 0
         with ``"exact"`` is the native objective.
+    n_threads : int, optional
+        Threads for gradient and curvature, used from half a million values on. None: as many as the
+        process may run; ``train`` and ``cv`` of this module take over ``num_threads``.
 
     Raises
     ------
@@ -83,9 +87,11 @@ class Objective(Immutable):
 
     loss: Loss
     curvature: Curvature = "guarded"
+    n_threads: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _check_loss(self.loss)
+        object.__setattr__(self, "n_threads", _validation.n_threads(self.n_threads))
         _validation.one_of("curvature", self.curvature, POLICIES)
 
     def __call__(
@@ -96,14 +102,12 @@ class Objective(Immutable):
         Called by LightGBM as (margin, Dataset) or as (y, margin[, sample_weight]).
         """
         y, margin, w, _ = _arguments.read(a, b, sample_weight)
-        gradient, curvature = self.loss.gradient_curvature(y, margin, w, self.curvature)
+        factor = 1.0
         if isinstance(self.loss, SoftmaxFocalLoss):
-            curvature = curvature * (self.loss.n_classes / (self.loss.n_classes - 1))
+            factor = self.loss.n_classes / (self.loss.n_classes - 1)
         # LightGBM copies any other dtype and reads any other layout as if it were this one.
-        return (
-            np.asfortranarray(gradient, dtype=np.float32),
-            np.asfortranarray(curvature, dtype=np.float32),
-        )
+        host: dict[str, Any] = {"factor": factor, "order": "F", "n_threads": self.n_threads}
+        return for_trees(self.loss, y, margin, w, self.curvature, **host)
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ def train(
     >>> loss.posterior(booster.predict([[0.0], [89.0]], raw_score=True)).round(1)
     array([0., 1.])
     """
-    objective = Objective(loss, curvature)
+    objective = Objective(loss, curvature, _threads(params))
     _refuse_fobj(host_keywords)
     if keep_training_booster:
         raise ValueError(
@@ -272,7 +276,7 @@ def cv(
     ValueError, TypeError
         As ``train``.
     """
-    objective = Objective(loss, curvature)
+    objective = Objective(loss, curvature, _threads(params))
     _refuse_fobj(host_keywords)
     host = _host_params(params, objective)
     if init_model is None:
@@ -434,6 +438,12 @@ def _host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, A
     if isinstance(loss, SoftmaxFocalLoss):
         host["num_class"] = n_classes
     return host
+
+
+def _threads(params: Mapping[str, Any]) -> int | None:
+    """Return what the parameters give LightGBM; 0 and below mean all, as None does for us."""
+    given = next((params[name] for name in _ALIASES["num_threads"] if name in params), None)
+    return int(given) if given is not None and int(given) > 0 else None
 
 
 def _construct(

@@ -9,14 +9,15 @@ the score of the observed class, sigmoid or softmax of the margin. Formulas live
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost import _binary, _softmax, _validation, intercept, posterior
+from focalboost import _binary, _kernel, _softmax, _validation, intercept, posterior
 from focalboost import curvature as policy
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace
@@ -105,6 +106,9 @@ class BinaryFocalLoss(Immutable):
             The Hessian is NEGATIVE for badly missed rows when gamma > 0 (s < -2.79 at gamma = 2).
             For boosting use ``gradient_curvature``.
         """
+        fused = _fused(self, y, margin, sample_weight, "exact", floor=-math.inf)
+        if fused is not None:
+            return fused
         row = self._rows(y, margin, sample_weight)
         gradient = row.sign * _binary.slope(row.terms, row.gamma)
         hessian = _binary.hessian(row.terms, row.gamma)
@@ -152,6 +156,9 @@ class BinaryFocalLoss(Immutable):
         array([0.104618])
         """
         _validation.one_of("curvature", curvature, policy.POLICIES)
+        fused = _fused(self, y, margin, sample_weight, curvature)
+        if fused is not None:
+            return fused
         row = self._rows(y, margin, sample_weight)
         gradient = _weighted(row.sign * _binary.slope(row.terms, row.gamma), row.weight)
         if (
@@ -375,6 +382,9 @@ class SoftmaxFocalLoss(Immutable):
             Rows of the gradient sum to 0. The Hessian has NEGATIVE entries when gamma > 0. The
             factor that a host puts on its own softmax Hessian is not here but in its adapter.
         """
+        fused = _fused(self, y, margin, sample_weight, "exact", floor=-math.inf)
+        if fused is not None:
+            return fused
         row = self._rows(y, margin, sample_weight)
         gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
         return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
@@ -407,6 +417,9 @@ class SoftmaxFocalLoss(Immutable):
             For an unknown ``curvature``, and as the class notes say.
         """
         _validation.one_of("curvature", curvature, policy.POLICIES)
+        fused = _fused(self, y, margin, sample_weight, curvature)
+        if fused is not None:
+            return fused
         row = self._rows(y, margin, sample_weight)
         gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
         weight = row.weight
@@ -487,12 +500,18 @@ class SoftmaxFocalLoss(Immutable):
             share = share / share.sum()
         return intercept.softmax(share, *self._vectors(np, np.float64))
 
-    def _vectors(self, xp: Any, dtype: Any) -> tuple[Array, Array]:
+    @property
+    def _gammas(self) -> tuple[float, ...]:
         g: Any = self.gamma
+        return g if isinstance(g, tuple) else (g,) * self.n_classes
+
+    @property
+    def _alphas(self) -> tuple[float, ...]:
         a: Any = self.alpha
-        gammas = g if isinstance(g, tuple) else (g,) * self.n_classes
-        alphas = (1.0,) * self.n_classes if a is None else a
-        return xp.asarray(gammas, dtype=dtype), xp.asarray(alphas, dtype=dtype)
+        return (1.0,) * self.n_classes if a is None else a
+
+    def _vectors(self, xp: Any, dtype: Any) -> tuple[Array, Array]:
+        return xp.asarray(self._gammas, dtype=dtype), xp.asarray(self._alphas, dtype=dtype)
 
     def _rows(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
@@ -530,3 +549,54 @@ class _SoftmaxRows:
 
 
 Loss = BinaryFocalLoss | SoftmaxFocalLoss
+
+
+def _fused(
+    loss: Loss,
+    y: ArrayLike,
+    margin: ArrayLike,
+    sample_weight: ArrayLike | None,
+    curvature: policy.Curvature,
+    *,
+    floor: float = policy.FLOOR,
+    **host: Any,
+) -> tuple[Array, Array] | None:
+    """Ask the compiled kernel; None if it cannot take this, and the formulas must answer."""
+    return _kernel.derivatives(
+        y,
+        margin,
+        sample_weight,
+        loss._gammas,
+        loss._alphas,
+        binary=isinstance(loss, BinaryFocalLoss),
+        curvature=curvature,
+        floor=floor,
+        **host,
+    )
+
+
+def for_trees(
+    loss: Loss,
+    y: ArrayLike,
+    margin: ArrayLike,
+    sample_weight: ArrayLike | None,
+    curvature: policy.Curvature,
+    *,
+    factor: float = 1.0,
+    order: Literal["C", "F"] = "C",
+    n_threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return ``gradient_curvature`` as a tree library reads it: float32, contiguous in ``order``.
+
+    The curvature is multiplied by ``factor``. ``n_threads`` None: as many as this process may use.
+    """
+    host: dict[str, Any] = {"factor": factor, "dtype": np.float32, "order": order}
+    host["n_threads"] = _kernel.threads() if n_threads is None else n_threads
+    fused = _fused(loss, y, margin, sample_weight, curvature, **host)
+    if fused is not None:
+        return fused
+    gradient, bent = loss.gradient_curvature(y, margin, sample_weight, curvature)
+    return (
+        np.asarray(gradient, dtype=np.float32, order=order),
+        np.asarray(bent * factor, dtype=np.float32, order=order),
+    )

@@ -10,7 +10,7 @@ Its predictions are SCORES, sigmoid or softmax of the margin: for probabilities 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from xgboost import collective
 from focalboost import _arguments, _binary, _validation, metrics
 from focalboost._immutable import Immutable
 from focalboost.curvature import POLICIES, Curvature
-from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss
+from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss, for_trees
 
 __all__ = ["Metric", "Objective", "cv", "train"]
 
@@ -42,6 +42,9 @@ class Objective(Immutable):
     device : {"cpu"}
         Where the gradient is computed. It works next to XGBoost's own ``device="cuda"``: margins then
         come to the host and gradients go back once a round.
+    n_threads : int, optional
+        Threads for gradient and curvature, used from half a million values on. None: as many as the
+        process may run; ``train`` and ``cv`` of this module take over ``nthread`` from the parameters.
 
     Raises
     ------
@@ -70,9 +73,11 @@ class Objective(Immutable):
     loss: Loss
     curvature: Curvature = "guarded"
     device: str = "cpu"
+    n_threads: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _check_loss(self.loss)
+        object.__setattr__(self, "n_threads", _validation.n_threads(self.n_threads))
         _validation.one_of("curvature", self.curvature, POLICIES)
         if self.device != "cpu":
             raise ValueError(
@@ -95,13 +100,10 @@ class Objective(Immutable):
             return np.empty(shape, np.float32), np.empty(shape, np.float32)
         if native and margin.ndim == 2 and not softmax:
             y = y.reshape(margin.shape)  # labels of several targets come flat up to XGBoost 3.1
-        gradient, curvature = self.loss.gradient_curvature(y, margin, w, self.curvature)
-        if softmax:
-            curvature = 2 * curvature
         # Other dtypes and layouts are misread by XGBoost or freed while it reads them.
-        return (
-            np.ascontiguousarray(gradient, dtype=np.float32),
-            np.ascontiguousarray(curvature, dtype=np.float32),
+        factor = 2.0 if softmax else 1.0
+        return for_trees(
+            self.loss, y, margin, w, self.curvature, factor=factor, n_threads=self.n_threads
         )
 
     def params(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def train(
     >>> booster.predict(xgb.DMatrix(X[[0, 45, 89]])).argmax(axis=1)
     array([0, 1, 2])
     """
-    objective = Objective(loss, curvature)
+    objective = Objective(loss, curvature, n_threads=_threads(params))
     _refuse_obj(host_keywords)
     host = _host_params(params, objective)
     for data, name in [(dtrain, "dtrain"), *(host_keywords.get("evals") or ())]:
@@ -302,7 +304,7 @@ def cv(
     ValueError, TypeError
         As ``train``.
     """
-    objective = Objective(loss, curvature)
+    objective = Objective(loss, curvature, n_threads=_threads(params))
     _refuse_obj(host_keywords)
     host = _host_params(params, objective)
     _check_data(dtrain, loss, "dtrain")
@@ -401,6 +403,12 @@ def _host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, A
         host["num_class"] = n_classes
     host.setdefault("disable_default_eval_metric", 1)
     return host
+
+
+def _threads(params: Mapping[str, Any]) -> int | None:
+    """Return what the parameters give XGBoost; 0 and below mean all, as None does for us."""
+    given = params.get("nthread", params.get("n_jobs"))
+    return int(given) if given is not None and int(given) > 0 else None
 
 
 def _labels(data: xgb.DMatrix) -> NDArray[Any]:

@@ -35,8 +35,9 @@ def test_public_names():
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_formulas_run_on_any_array_namespace(loss):
+def test_formulas_run_on_any_array_namespace(loss, monkeypatch):
     """array-api-strict offers the standard and nothing more: what CuPy can be relied on for."""
+    monkeypatch.setenv("FOCALBOOST_KERNEL", "numpy")  # the same formulas on both sides
     xp = pytest.importorskip("array_api_strict")
     y, z = data_for(loss)
     w = 1.0 + np.arange(len(y)) % 3

@@ -1,0 +1,229 @@
+"""The formulas fused into one pass over the rows: the compiled kernel, loaded with ctypes.
+
+``derivatives`` answers what the kernel can take and returns None for everything else: another array
+library, an unusual dtype, a label or margin that is not allowed, no kernel on this machine. The caller
+then asks the formulas in NumPy, which know every error message. No loss object comes here.
+
+The environment variable FOCALBOOST_KERNEL chooses: ``auto`` (the best instruction set of the machine),
+``numpy`` (no kernel), or an instruction set by name.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+VARIABLE = "FOCALBOOST_KERNEL"
+INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
+_POLICIES = {"exact": 0, "guarded": 1, "expected": 2}
+_TYPES = {
+    np.dtype(name): code
+    for code, name in enumerate(("f4", "f8", "i1", "u1", "i2", "i4", "i8"))
+}  # fmt: skip
+_ABSENT = 7
+_PRODUCTS = {0.0: 0, 0.5: 1, 1.0: 2, 2.0: 4}  # gamma: how many halves
+
+# Below this many values per thread, waking a thread costs more than it saves.
+_PER_THREAD = 250_000
+
+
+class _Job(ctypes.Structure):
+    """Mirror of ``Job`` in kernel.hpp."""
+
+    _fields_ = (
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("margin", "label", "weight", "gradient", "curvature")
+        ),
+        ("gamma", ctypes.c_void_p),
+        ("alpha", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("rows", "start", "stop")),
+        *(
+            (name, ctypes.c_int32)
+            for name in (
+                *("classes", "margin_type", "label_type", "weight_type", "output_type"),
+                *("margin_by_class", "output_by_class", "policy", "halves"),
+            )
+        ),
+        ("floor", ctypes.c_double),
+        ("factor", ctypes.c_double),
+    )
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """Return the compiled kernel, or None where the package was installed without one."""
+    for folder in __path__:  # an editable install has the sources and what was built apart
+        for file in sorted(Path(folder).glob("*focal_kernel.*")):
+            if file.suffix in (".so", ".dylib", ".dll"):
+                library = ctypes.CDLL(str(file))
+                library.focal_run.argtypes = (ctypes.POINTER(_Job), ctypes.c_int32)
+                return library
+    return None
+
+
+def available() -> tuple[str, ...]:
+    """Return the instruction sets that were compiled in and that this machine has, worst first."""
+    library = _library()
+    mask = 0 if library is None else library.focal_available()
+    return tuple(name for i, name in enumerate(INSTRUCTION_SETS) if mask >> i & 1)
+
+
+def chosen() -> str:
+    """Return ``"numpy"`` or the instruction set in use.
+
+    Raises
+    ------
+    ValueError
+        If FOCALBOOST_KERNEL asks for what is not there.
+    """
+    wanted = os.environ.get(VARIABLE, "auto")
+    if wanted == "numpy":
+        return wanted
+    there = available()
+    if wanted == "auto":
+        return there[-1] if there else "numpy"
+    if wanted not in there:
+        allowed = ", ".join(("auto", "numpy", *there))
+        raise ValueError(f"{VARIABLE} must be one of {allowed} on this machine, got {wanted!r}")
+    return wanted
+
+
+def derivatives(
+    y: ArrayLike,
+    margin: Any,
+    sample_weight: ArrayLike | None,
+    gamma: tuple[float, ...],
+    alpha: tuple[float, ...],
+    *,
+    binary: bool,
+    curvature: str,
+    floor: float,
+    factor: float = 1.0,
+    dtype: Any = None,
+    order: str = "C",
+    n_threads: int = 1,
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return gradient and curvature in the margin's shape, or None if the kernel cannot take this.
+
+    ``gamma`` and ``alpha`` have one entry per label. The curvature is at least ``floor`` before weights,
+    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F".
+    """
+    path = chosen()
+    if path == "numpy" or not isinstance(margin, np.ndarray) or margin.size == 0:
+        return None
+    if margin.dtype not in (np.float32, np.float64) or margin.ndim != (
+        margin.ndim if binary else 2
+    ):
+        return None
+    if not binary and margin.shape[1] != len(gamma):
+        return None
+    labels = _readable(np.asarray(y))
+    if labels is None or labels.shape != (margin.shape if binary else margin.shape[:1]):
+        return None
+    weights = None
+    if sample_weight is not None:
+        weights = _weights(np.asarray(sample_weight), margin, binary)
+        if weights is None:
+            return None
+    by_class = not binary and margin.flags.f_contiguous and not margin.flags.c_contiguous
+    margin = np.require(margin, requirements=("F" if by_class else "C", "A"))
+    out = np.dtype(margin.dtype if dtype is None else dtype)
+    layout: Any = order
+    gradient, bent = (np.empty(margin.shape, out, layout) for _ in range(2))
+    gammas, alphas = np.array(gamma, np.float64), np.array(alpha, np.float64)
+    rows = margin.size if binary else len(margin)
+    job = _Job(
+        margin=margin.ctypes.data,
+        label=labels.ctypes.data,
+        weight=None if weights is None else weights.ctypes.data,
+        gradient=gradient.ctypes.data,
+        curvature=bent.ctypes.data,
+        gamma=gammas.ctypes.data,
+        alpha=alphas.ctypes.data,
+        rows=rows,
+        start=0,
+        stop=rows,
+        classes=1 if binary else len(gamma),
+        margin_type=_TYPES[margin.dtype],
+        label_type=_TYPES[labels.dtype],
+        weight_type=_ABSENT if weights is None else _TYPES[weights.dtype],
+        output_type=_TYPES[out],
+        margin_by_class=by_class,
+        output_by_class=order == "F",
+        policy=_POLICIES[curvature],
+        halves=_PRODUCTS.get(gamma[0], -1) if len(set(gamma)) == 1 else -1,
+        floor=floor,
+        factor=factor,
+    )
+    return None if _run(job, INSTRUCTION_SETS.index(path), n_threads) else (gradient, bent)
+
+
+def _readable(array: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the array so that the kernel can read it from its start to its end."""
+    if array.dtype == np.bool_:
+        array = array.view(np.uint8)
+    if array.dtype not in _TYPES:
+        return None
+    return np.require(array, requirements=("C", "A"))
+
+
+def _weights(w: NDArray[Any], margin: NDArray[Any], binary: bool) -> NDArray[Any] | None:
+    if w.shape != margin.shape[:1] or w.dtype.kind not in "fiub" or not w.any():
+        return None
+    if w.dtype not in (np.float32, np.float64):
+        w = w.astype(np.float64)
+    if binary and margin.ndim > 1:
+        w = np.repeat(w, margin[0].size)
+    return np.require(w, requirements=("C", "A"))
+
+
+def _run(job: _Job, instruction_set: int, n_threads: int) -> int:
+    """Run the job in as many parts as pay, and return the complaints of all."""
+    library = _library()
+    assert library is not None
+    values = job.rows * job.classes
+    parts = max(1, min(n_threads, values // _PER_THREAD))
+    if parts == 1:
+        return int(library.focal_run(ctypes.byref(job), instruction_set))
+    cuts = [job.rows * i // parts for i in range(parts + 1)]
+    jobs = []
+    for start, stop in itertools.pairwise(cuts):
+        part = _Job.from_buffer_copy(job)
+        part.start, part.stop = start, stop
+        jobs.append(part)
+
+    def run(part: _Job) -> int:
+        return int(library.focal_run(ctypes.byref(part), instruction_set))
+
+    # The calling thread works too: one fewer to wake.
+    others = [_pool().submit(run, part) for part in jobs[1:]]
+    complaints = run(jobs[0])
+    for other in others:
+        complaints |= other.result()
+    return complaints
+
+
+def threads() -> int:
+    """Return how many threads this process may run at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="focalboost")
+
+
+# A forked child has the pool but not its threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
