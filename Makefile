@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
 
-.PHONY: demo test test-all lint types format bench sanitize clean help
+.PHONY: demo test test-all lint types docs format bench sanitize clean help
 
 # The kernel is rebuilt when one of these changes.
 KERNEL := CMakeLists.txt $(wildcard focalboost/_kernel/*.?pp)
@@ -15,6 +15,7 @@ help:
 	@echo "make test-all  the same and the slow tests"
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make types     mypy, strict"
+	@echo "make docs      the site, into build/docs; a warning is an error"
 	@echo "make format    let ruff mend what it can"
 	@echo "make sanitize  the kernel's stress test under the address and undefined-behaviour sanitizers"
 	@echo "make bench     the rescue table on real data (DATA=folder)"
@@ -38,6 +39,9 @@ lint: .venv/lint
 
 types: .venv/lint .venv/test
 	$(BIN)/mypy
+
+docs: .venv/docs .venv/test
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 format: .venv/lint
 	$(BIN)/ruff check --fix .
@@ -73,4 +77,8 @@ clean:
 
 .venv/lint: .venv/pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+.venv/docs: .venv/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@

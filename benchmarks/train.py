@@ -112,7 +112,7 @@ def inside_a_round(n: int, threads: int) -> dict[str, float]:
         )
         timed(
             "XGBoost: gradient taken in, tree grown",
-            lambda i=i, g=gradient, h=curvature: booster.boost(d, i, g, h),
+            lambda i=i, g=gradient, h=curvature: booster.boost(d, i, grad=g, hess=h),
         )
     return {name: float(np.median(values)) for name, values in parts.items()}
 

