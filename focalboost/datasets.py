@@ -157,7 +157,7 @@ def make_fraud(
     -----
     Three kinds of incident, each with genuine payments that look like it:
 
-    * a compromised terminal: for four to eight weeks some of its customers are charged again, more
+    * a compromised terminal: for four to eight weeks some of its visitors are charged again, more
       than usual (look-alike: everybody else at that terminal);
     * a stolen card: for some hours larger payments, at any time of the day, mostly far from home
       (look-alike: journeys, one-off large purchases);
@@ -176,7 +176,7 @@ def make_fraud(
     --------
     >>> table = make_fraud(2_000, seed=1)
     >>> table.X.shape, int(table.y.sum()), table.feature_names[0]
-    ((2000, 26), 10, 'amount')
+    ((2000, 28), 10, 'amount')
     """
     _check("n_transactions", n_transactions, Integral, _MIN_TRANSACTIONS, _MAX_TRANSACTIONS)
     _check("fraud_rate", fraud_rate, Real, 0.001, 0.1)
@@ -205,7 +205,8 @@ def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
     """Raise with one sentence if ``value`` is no number of the kind, or outside [low, high]."""
     noun = "an integer" if kind is Integral else "a number"
     allowed = f"{name} must be {noun} in [{low}, {high}], got {value!r}"
-    if isinstance(value, bool) or not isinstance(value, kind):
+    of_kind = isinstance(value, kind) and not isinstance(value, bool)
+    if not of_kind:
         raise TypeError(allowed)
     if not low <= value <= high:
         raise ValueError(allowed)
@@ -227,7 +228,7 @@ class _World(NamedTuple):
     price: Floats  # (terminals,), factor on the amount
     shops: tuple[Ints, ...]  # per town its terminals
     web: Ints  # terminals online
-    web_share: Floats  # of the online payments; sums to 1
+    web_share: Floats  # of the online payments, sums to 1
 
 
 class _Payments(NamedTuple):
@@ -255,9 +256,7 @@ def _make_world(n_transactions: int, rng: np.random.Generator) -> _World:
     customers = max(20, n_transactions // 150)
     terminals = max(10 * _TOWNS, n_transactions // 80)
     town_place = rng.uniform(0, 150, (_TOWNS, 2))
-    town_share = 1 / np.arange(1.0, _TOWNS + 1)
-    town_share /= town_share.sum()
-
+    town_share = _power_law(_TOWNS, 1.0)
     # The first terminals go round the towns so that none is without; later, every eighth is online.
     town_of = rng.choice(_TOWNS, terminals, p=town_share)
     town_of[: 4 * _TOWNS] = np.arange(4 * _TOWNS) % _TOWNS
@@ -269,9 +268,6 @@ def _make_world(n_transactions: int, rng: np.random.Generator) -> _World:
     shops = tuple(np.flatnonzero((town_of == town) & ~online) for town in range(_TOWNS))
 
     web = np.flatnonzero(online)
-    web_share = np.arange(1.0, len(web) + 1) ** -0.7  # a few big shops, many small ones
-    web_share /= web_share.sum()
-
     home_town = rng.choice(_TOWNS, customers, p=town_share)
     home = town_place[home_town] + rng.normal(0, 4, (customers, 2))
     # A sample of the town's shops, nearest first: all pairs would not fit for large tables.
@@ -291,8 +287,14 @@ def _make_world(n_transactions: int, rng: np.random.Generator) -> _World:
         price=price,
         shops=shops,
         web=web,
-        web_share=web_share,
+        web_share=_power_law(len(web), 0.7),
     )
+
+
+def _power_law(n: int, power: float) -> Floats:
+    """Shares that sum to 1: a few large ones, many small ones."""
+    share = np.arange(1.0, n + 1) ** -power
+    return np.asarray(share / share.sum())
 
 
 def _pick(lists: tuple[Ints, ...], which: Ints, rng: np.random.Generator) -> Ints:
@@ -354,10 +356,11 @@ def _frauds(world: _World, genuine: _Payments, n: int, rng: np.random.Generator)
         kind = rng.choice(_KINDS, p=(1 - progress) * _MIX_FIRST + progress * _MIX_LAST)
         if kind == "terminal":
             terminal = int(rng.integers(len(world.price)))
-            regulars = genuine.customer[by_terminal[starts[terminal] : starts[terminal + 1]]]
-            if not len(regulars):
+            visits = by_terminal[starts[terminal] : starts[terminal + 1]]
+            visits = visits[genuine.seconds[visits] < begin]
+            if not len(visits):
                 continue
-            incident = _compromised(world, begin, terminal, regulars, rng)
+            incident = _compromised(world, begin, terminal, genuine.customer[visits], rng)
         elif kind == "stolen":
             incident = _stolen(world, begin, progress, rng)
         else:
@@ -376,10 +379,10 @@ def _fraud(seconds: Floats, customer: Ints, terminal: Ints, amount: Floats) -> _
 
 
 def _compromised(
-    world: _World, begin: float, terminal: int, regulars: Ints, rng: np.random.Generator
+    world: _World, begin: float, terminal: int, visitors: Ints, rng: np.random.Generator
 ) -> _Payments:
     k = int(rng.integers(12, 31))
-    customer = rng.choice(regulars, k)
+    customer = rng.choice(visitors, k)
     day = np.floor(begin / _DAY) + np.floor(rng.uniform(0, rng.uniform(28, 56), k))
     hour = (world.active_hour[customer] + rng.normal(0, 5, k)) % 24
     amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(1.3, 0.5, k))
@@ -434,14 +437,10 @@ class _History:
         self._seconds = seconds
         self._order = np.argsort(self._base + seconds, kind="stable")
         self._key = (self._base + seconds)[self._order]
-        self._found: dict[int, Ints] = {}  # windows share their ends
 
     def _before(self, delay: int) -> Ints:
         """Position of the first row of the group that is not earlier than ``delay`` ago."""
-        if delay not in self._found:
-            start = self._base + np.maximum(self._seconds - delay, 0)
-            self._found[delay] = np.searchsorted(self._key, start)
-        return self._found[delay]
+        return np.searchsorted(self._key, self._base + np.maximum(self._seconds - delay, 0))
 
     def count(self, window: int, delay: int = 0) -> Ints:
         """Rows in [t - delay - window, t - delay)."""
@@ -466,15 +465,15 @@ def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], without: float) -
 
 
 def _features(world: _World, payments: _Payments) -> dict[str, NDArray[Any]]:
-    """Compute the features from the rows up to each payment, labels only after their delay."""
+    """Compute the features from the earlier payments, and from labels only after their delay."""
     seconds, cents = payments.seconds, payments.cents
     hour = seconds % _DAY / 3600
     offset = world.place[payments.terminal] - world.home[payments.customer]
     online = world.online[payments.terminal]
+    fraud = payments.fraud.astype(np.int64)
     card = _History(payments.customer, seconds)
     shop = _History(payments.terminal, seconds)
     both = _History(payments.customer * len(world.price) + payments.terminal, seconds)
-    fraud = payments.fraud.astype(np.int64)
 
     columns: dict[str, NDArray[Any]] = {
         "amount": cents / 100,
@@ -484,26 +483,20 @@ def _features(world: _World, payments: _Payments) -> dict[str, NDArray[Any]]:
         "online": online,
         "distance_from_home": np.where(online, 0.0, np.hypot(offset[:, 0], offset[:, 1])),
         "seconds_since_last": card.since_last(30 * _DAY),
-        "customer_count_1h": card.count(3600),
+        "customer_count_at_terminal_30d": both.count(30 * _DAY),
     }
-    for days in (1, 7, 30):
-        count = card.count(days * _DAY)
-        mean = _ratio(card.total(cents, days * _DAY), 100 * count, 0.0)
-        columns[f"customer_count_{days}d"] = count
-        columns[f"customer_mean_amount_{days}d"] = mean
-    columns["amount_to_customer_mean_30d"] = _ratio(cents / 100, mean, 1.0)
-    columns["customer_count_at_terminal_30d"] = both.count(30 * _DAY)
+    for name, history in (("customer", card), ("terminal", shop)):
+        columns[f"{name}_count_1h"] = history.count(3600)
+        for days in (1, 7, 30):
+            count = history.count(days * _DAY)
+            mean = _ratio(history.total(cents, days * _DAY), 100 * count, 0.0)
+            columns[f"{name}_count_{days}d"] = count
+            columns[f"{name}_mean_amount_{days}d"] = mean
+        columns[f"amount_to_{name}_mean_30d"] = _ratio(cents / 100, mean, 1.0)
     columns["customer_online_share_30d"] = _ratio(
-        card.total(online.astype(np.int64), 30 * _DAY), count, 0.0
+        card.total(online.astype(np.int64), 30 * _DAY), card.count(30 * _DAY), 0.0
     )
     columns["customer_known_frauds_30d"] = card.total(fraud, 30 * _DAY, _LABEL_DELAY)
-
-    columns["terminal_count_1h"] = shop.count(3600)
-    for days in (1, 7, 30):
-        columns[f"terminal_count_{days}d"] = shop.count(days * _DAY)
-    mean = _ratio(shop.total(cents, 30 * _DAY), 100 * shop.count(30 * _DAY), 0.0)
-    columns["terminal_mean_amount_30d"] = mean
-    columns["amount_to_terminal_mean_30d"] = _ratio(cents / 100, mean, 1.0)
     for days in (7, 30):
         columns[f"terminal_known_fraud_share_{days}d"] = _ratio(
             shop.total(fraud, days * _DAY, _LABEL_DELAY), shop.count(days * _DAY, _LABEL_DELAY), 0.0
