@@ -82,7 +82,7 @@ def test_embedded_table(monkeypatch, tmp_path, capsys):
     small = quickstart.make_fraud(6_000, fraud_rate=0.02)
     monkeypatch.setattr(quickstart, "make_fraud", lambda: small)
     assert quickstart.main([*QUICK, "--output", str(tmp_path / "new" / "curves.png")]) == 0
-    assert "simulated card payments: 6,000 rows, 26 features, 120 positives" in " ".join(
+    assert "simulated card payments: 6,000 rows, 28 features, 120 positives" in " ".join(
         capsys.readouterr().out.split()
     )
     assert (tmp_path / "new" / "curves.png").is_file()
