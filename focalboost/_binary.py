@@ -36,16 +36,17 @@ class Terms(NamedTuple):
 def terms(s: Array) -> Terms:
     """Evaluate sigmoid(s), sigmoid(-s) and their logarithms without cancellation or overflow."""
     xp = namespace(s)
-    size = xp.abs(s)
-    e = xp.exp(-size)
-    r = 1 / (1 + e)
-    log1p_e = xp.log1p(e)
-    right = s >= 0
+    zero = xp.zeros_like(s)
+    e = xp.exp(-xp.abs(s))
+    u = 1 + e
+    r = 1 / u
+    log1p_e = xp.log(u) + (e - (u - 1)) * r  # NumPy's own log1p takes five times as long
+    right = xp.astype(s >= 0, s.dtype)
     return Terms(
-        p=xp.where(right, r, e * r),
-        q=xp.where(right, e * r, r),
-        L=xp.where(right, log1p_e, size + log1p_e),
-        M=xp.where(right, size + log1p_e, log1p_e),
+        p=r * xp.maximum(e, right),  # e <= 1
+        q=r * xp.maximum(e, 1 - right),
+        L=log1p_e + xp.maximum(-s, zero),
+        M=log1p_e + xp.maximum(s, zero),
     )
 
 
@@ -55,20 +56,28 @@ def power(M: Array, g: Array | float) -> Array:
     return xp.exp(-g * xp.minimum(M, xp.full_like(M, _UNDERFLOWN)))
 
 
+def focus(t: Terms, g: Array | float) -> Array:
+    """Evaluate q^g: where g is one small number a product, which is faster and rounds less."""
+    if isinstance(g, float) and g in (0.0, 1.0, 2.0):
+        xp = namespace(t.q)
+        return xp.ones_like(t.q) if g == 0 else t.q if g == 1 else t.q * t.q
+    return power(t.M, g)
+
+
 def loss(t: Terms, g: Array | float) -> Array:
     """Evaluate q^g L."""
-    return power(t.M, g) * t.L
+    return focus(t, g) * t.L
 
 
 def slope(t: Terms, g: Array | float) -> Array:
     """Evaluate A = q^g (q + g p L), minus the first derivative in s; positive, decreasing to 0."""
-    return power(t.M, g) * (t.q + g * (t.p * t.L))
+    return focus(t, g) * (t.q + g * (t.p * t.L))
 
 
 def hessian(t: Terms, g: Array | float) -> Array:
     """Evaluate the second derivative in s; negative for badly missed rows (g > 0, s << 0)."""
     # p L before g: L alone may be as large as the largest float, p L is at most 1/e or q.
-    return power(t.M, g) * ((1 + 2 * g) * t.p * t.q - g * (t.q - g * t.p) * (t.p * t.L))
+    return focus(t, g) * ((1 + 2 * g) * t.p * t.q - g * (t.q - g * t.p) * (t.p * t.L))
 
 
 def log_slope(s: Array, g: Array | float) -> Array:

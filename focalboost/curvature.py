@@ -42,12 +42,12 @@ def _near_zero(s: Array) -> float:
 
 
 def _larger_of_chord(exact: Array, rise: Array, s: Array, wrong: Array) -> Array:
-    """Return max(exact, rise / (2|s|)) where ``wrong``, ``exact`` elsewhere."""
+    """Return max(exact, rise / (2|s|)) where ``wrong``, else ``exact`` (0 if that has rounded below)."""
     xp = namespace(s)
     size = xp.abs(s)
     wrong = wrong & (size >= _near_zero(s))
-    chord = 0.5 * rise / xp.where(wrong, size, xp.ones_like(s))
-    return xp.where(wrong, xp.maximum(exact, chord), exact)
+    chord = 0.5 * rise / xp.maximum(size, xp.full_like(s, _near_zero(s)))
+    return xp.maximum(exact, chord * xp.astype(wrong, s.dtype))
 
 
 def guarded_binary(s: Array, t: _binary.Terms, g: Array | float) -> Array:

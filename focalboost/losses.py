@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from focalboost import _binary, _kernel, _softmax, _validation, intercept, posterior
 from focalboost import curvature as policy
+from focalboost._blocks import by_rows
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace
 
@@ -84,8 +86,7 @@ class BinaryFocalLoss(Immutable):
         -------
         array of shape (n,), dtype of the margin, >= 0
         """
-        row = self._rows(y, margin, sample_weight)
-        return _weighted(_binary.loss(row.terms, row.gamma), row.weight)
+        return by_rows(self._loss, *self._checked(y, margin, sample_weight))[0]
 
     def gradient_hessian(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
@@ -109,10 +110,10 @@ class BinaryFocalLoss(Immutable):
         fused = _fused(self, y, margin, sample_weight, "exact", floor=-math.inf)
         if fused is not None:
             return fused
-        row = self._rows(y, margin, sample_weight)
-        gradient = row.sign * _binary.slope(row.terms, row.gamma)
-        hessian = _binary.hessian(row.terms, row.gamma)
-        return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
+        gradient, hessian = by_rows(
+            self._gradient_hessian, *self._checked(y, margin, sample_weight)
+        )
+        return gradient, hessian
 
     def gradient_curvature(
         self,
@@ -159,19 +160,9 @@ class BinaryFocalLoss(Immutable):
         fused = _fused(self, y, margin, sample_weight, curvature)
         if fused is not None:
             return fused
-        row = self._rows(y, margin, sample_weight)
-        gradient = _weighted(row.sign * _binary.slope(row.terms, row.gamma), row.weight)
-        if (
-            curvature == "expected"
-        ):  # of both labels, so alpha is inside and the row's is not wanted
-            terms = _binary.terms(row.margin)
-            both = policy.expected_binary(terms, self._gammas, self._alphas)
-            return gradient, _weighted(policy.floored(both), row.sample_weight)
-        if curvature == "guarded":
-            bare = policy.guarded_binary(row.s, row.terms, row.gamma)
-        else:
-            bare = _binary.hessian(row.terms, row.gamma)
-        return gradient, _weighted(policy.floored(bare), row.weight)
+        compute = partial(self._gradient_curvature, curvature=curvature)
+        gradient, bent = by_rows(compute, *self._checked(y, margin, sample_weight))
+        return gradient, bent
 
     def posterior(self, margin: ArrayLike) -> Array:
         r"""Recovered P(y=1), with gamma and alpha undone.
@@ -249,41 +240,68 @@ class BinaryFocalLoss(Immutable):
             return 1.0, 1.0
         return (a[0], a[1]) if isinstance(a, tuple) else (1.0 - a, a)
 
-    def _rows(
+    def _checked(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
-    ) -> _BinaryRows:
+    ) -> tuple[Array, Array, Array | None]:
+        """Return where labels are positive, the margins, and weights that broadcast with them."""
         z = _validation.margin(margin)
         xp = namespace(z)
         positive = xp.asarray(_validation.binary_labels(y, z.shape)) == 1
         if sample_weight is None:
-            w = None
+            return positive, z, None
+        w = _validation.sample_weight(sample_weight, z.shape[0], z)
+        return positive, z, xp.reshape(w, (-1,) + (1,) * (z.ndim - 1))
+
+    def _loss(self, positive: Array, z: Array, w: Array | None) -> tuple[Array]:
+        row = self._rows(positive, z, w)
+        return (_weighted(_binary.loss(row.terms, row.gamma), row.weight),)
+
+    def _gradient_hessian(
+        self, positive: Array, z: Array, w: Array | None
+    ) -> tuple[Array, Array]:
+        row = self._rows(positive, z, w)
+        gradient = row.sign * _binary.slope(row.terms, row.gamma)
+        hessian = _binary.hessian(row.terms, row.gamma)
+        return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
+
+    def _gradient_curvature(
+        self, positive: Array, z: Array, w: Array | None, *, curvature: policy.Curvature
+    ) -> tuple[Array, Array]:
+        row = self._rows(positive, z, w)
+        gradient = _weighted(row.sign * _binary.slope(row.terms, row.gamma), row.weight)
+        if curvature == "expected":
+            # Of both labels, so alpha is inside and the row's is not wanted.
+            both = policy.expected_binary(_binary.terms(z), self._gammas, self._alphas)
+            return gradient, _weighted(policy.floored(both), w)
+        if curvature == "guarded":
+            bare = policy.guarded_binary(row.s, row.terms, row.gamma)
         else:
-            w = _validation.sample_weight(sample_weight, z.shape[0], z)
-            w = xp.reshape(w, (-1,) + (1,) * (z.ndim - 1))
-        s = xp.where(positive, z, -z)
+            bare = _binary.hessian(row.terms, row.gamma)
+        return gradient, _weighted(policy.floored(bare), row.weight)
+
+    def _rows(self, positive: Array, z: Array, w: Array | None) -> _BinaryRows:
+        xp = namespace(z)
+        sign = 1 - 2 * xp.astype(positive, z.dtype)
+        s = -sign * z
         g0, g1 = self._gammas
         a = None if self.alpha is None else _by_label(positive, z, *self._alphas)
         return _BinaryRows(
-            margin=z,
             s=s,
-            sign=_by_label(positive, z, 1.0, -1.0),
+            sign=sign,
             terms=_binary.terms(s),
             gamma=g0 if g0 == g1 else _by_label(positive, z, g0, g1),
-            sample_weight=w,
             weight=a if w is None else w if a is None else a * w,
         )
 
 
 @dataclass(frozen=True)
 class _BinaryRows:
-    """One call's margins and labels, in the letters of the formulas."""
+    """Margins and labels of some rows, in the letters of the formulas."""
 
-    margin: Array
     s: Array
     sign: Array  # of the gradient: rising in z for a negative
     terms: _binary.Terms
     gamma: Array | float
-    sample_weight: Array | None
     weight: Array | None  # alpha_y times sample weight
 
 
@@ -360,8 +378,7 @@ class SoftmaxFocalLoss(Immutable):
         -------
         array of shape (n,), dtype of the margin, >= 0
         """
-        row = self._rows(y, margin, sample_weight)
-        return _weighted(_binary.loss(row.true.binary, row.gamma), row.weight)[:, 0]
+        return by_rows(self._loss, *self._checked(y, margin, sample_weight))[0]
 
     def gradient_hessian(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
@@ -385,9 +402,10 @@ class SoftmaxFocalLoss(Immutable):
         fused = _fused(self, y, margin, sample_weight, "exact", floor=-math.inf)
         if fused is not None:
             return fused
-        row = self._rows(y, margin, sample_weight)
-        gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
-        return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
+        gradient, hessian = by_rows(
+            self._gradient_hessian, *self._checked(y, margin, sample_weight)
+        )
+        return gradient, hessian
 
     def gradient_curvature(
         self,
@@ -420,20 +438,9 @@ class SoftmaxFocalLoss(Immutable):
         fused = _fused(self, y, margin, sample_weight, curvature)
         if fused is not None:
             return fused
-        row = self._rows(y, margin, sample_weight)
-        gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
-        weight = row.weight
-        if curvature == "guarded":
-            bare = policy.guarded_softmax(row.terms, row.true, row.gamma, gradient, hessian)
-        elif (
-            curvature == "expected"
-        ):  # of all labels, so alpha is inside and the row's is not wanted
-            vectors = self._vectors(namespace(gradient), gradient.dtype)
-            bare = policy.expected_softmax(row.terms, self.posterior(row.margin), *vectors)
-            weight = row.sample_weight
-        else:
-            bare = hessian
-        return _weighted(gradient, row.weight), _weighted(policy.floored(bare), weight)
+        compute = partial(self._gradient_curvature, curvature=curvature)
+        gradient, bent = by_rows(compute, *self._checked(y, margin, sample_weight))
+        return gradient, bent
 
     def posterior(self, margin: ArrayLike) -> Array:
         r"""Recovered P(y=k), with gamma and alpha undone.
@@ -513,38 +520,63 @@ class SoftmaxFocalLoss(Immutable):
     def _vectors(self, xp: Any, dtype: Any) -> tuple[Array, Array]:
         return xp.asarray(self._gammas, dtype=dtype), xp.asarray(self._alphas, dtype=dtype)
 
-    def _rows(
+    def _checked(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
-    ) -> _SoftmaxRows:
+    ) -> tuple[Array, Array, Array | None]:
+        """Return labels as integers, the margins (n, K), and weights (n, 1)."""
         z = _validation.margin(margin, self.n_classes)
         if z.ndim != 2:
             raise ValueError(f"margin must have shape (n, {self.n_classes}), got {tuple(z.shape)}")
-        xp = namespace(z)
-        t = xp.asarray(_validation.class_labels(y, self.n_classes, z.shape[0]))
+        t = namespace(z).asarray(_validation.class_labels(y, self.n_classes, z.shape[0]))
         w = _validation.sample_weight(sample_weight, z.shape[0], z)
-        w = None if w is None else w[:, None]
+        return t, z, None if w is None else w[:, None]
+
+    def _loss(self, t: Array, z: Array, w: Array | None) -> tuple[Array]:
+        row = self._rows(t, z, w)
+        return (_weighted(_binary.loss(row.true.binary, row.gamma), row.weight)[:, 0],)
+
+    def _gradient_hessian(self, t: Array, z: Array, w: Array | None) -> tuple[Array, Array]:
+        row = self._rows(t, z, w)
+        gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
+        return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
+
+    def _gradient_curvature(
+        self, t: Array, z: Array, w: Array | None, *, curvature: policy.Curvature
+    ) -> tuple[Array, Array]:
+        row = self._rows(t, z, w)
+        gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
+        weight = row.weight
+        if curvature == "guarded":
+            bare = policy.guarded_softmax(row.terms, row.true, row.gamma, gradient, hessian)
+        elif curvature == "expected":
+            # Of all labels, so alpha is inside and the row's is not wanted.
+            vectors = self._vectors(namespace(z), z.dtype)
+            bare = policy.expected_softmax(row.terms, self.posterior(z), *vectors)
+            weight = w
+        else:
+            bare = hessian
+        return _weighted(gradient, row.weight), _weighted(policy.floored(bare), weight)
+
+    def _rows(self, t: Array, z: Array, w: Array | None) -> _SoftmaxRows:
+        xp = namespace(z)
         gammas, alphas = self._vectors(xp, z.dtype)
         a = None if self.alpha is None else xp.take(alphas, t)[:, None]
         terms = _softmax.terms(z)
         return _SoftmaxRows(
-            margin=z,
             terms=terms,
             true=_softmax.true_class(t, terms),
             gamma=xp.take(gammas, t)[:, None] if isinstance(self.gamma, tuple) else self.gamma,
-            sample_weight=w,
             weight=a if w is None else w if a is None else a * w,
         )
 
 
 @dataclass(frozen=True)
 class _SoftmaxRows:
-    """One call's margins and labels, in the letters of the formulas; everything is (n, 1) or (n, K)."""
+    """Margins and labels of some rows, in the letters of the formulas, (n, 1) or (n, K)."""
 
-    margin: Array
     terms: _softmax.Terms
     true: _softmax.TrueClass
     gamma: Any
-    sample_weight: Array | None
     weight: Array | None  # alpha_t times sample weight
 
 
