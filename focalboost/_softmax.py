@@ -45,12 +45,18 @@ def _difference(small: Array, large: Array) -> Array:
     return 2 * xp.maximum(half, xp.full_like(half, -xp.finfo(half.dtype).max / 2))
 
 
+def _one_hot(index: Array, like: Array) -> Array:
+    """Return (n, K) with True at each row's ``index``; class-major, as blocks of margins are."""
+    xp = namespace(like)
+    classes = xp.arange(like.shape[1])
+    return xp.permute_dims(classes[:, None] == index[None, :], (1, 0))
+
+
 def terms(z: Array) -> Terms:
     """Evaluate the softmax and its complements of margins (n, K), K >= 2."""
     xp = namespace(z)
-    classes = xp.arange(z.shape[1])
     largest = xp.max(z, axis=1, keepdims=True)
-    top = classes == xp.argmax(z, axis=1, keepdims=True)
+    top = _one_hot(xp.argmax(z, axis=1), z)
     second = xp.max(xp.where(top, xp.full_like(z, -xp.inf), z), axis=1, keepdims=True)
 
     zero = xp.zeros_like(z)
@@ -97,7 +103,7 @@ def true_class(y: Array, t: Terms) -> TrueClass:
     index = y[:, None]
     p, q, L = (xp.take_along_axis(a, index, axis=1) for a in (t.p, t.q, t.L))
     return TrueClass(
-        mask=xp.arange(t.p.shape[1]) == index,
+        mask=_one_hot(y, t.p),
         is_top=xp.take_along_axis(t.top, index, axis=1),
         binary=_binary.Terms(p, q, L, log_complement(p, t)),
     )
