@@ -11,8 +11,10 @@
 
 #if defined(_MSC_VER)
 #define FOCAL_INLINE __forceinline
+#define FOCAL_APART __declspec(noinline)
 #else
 #define FOCAL_INLINE inline __attribute__((always_inline))
+#define FOCAL_APART __attribute__((noinline))  // or every caller has a copy
 #endif
 
 namespace FOCAL_ISA {

@@ -40,6 +40,13 @@ struct Gamma {
 enum Halves { General = -1 };
 
 template <int halves, class T>
+FOCAL_INLINE T product(T q) {
+  T value = halves % 2 ? std::sqrt(q) : T(1);
+  for (int i = 0; i < halves / 2; ++i) value *= q;
+  return value;
+}
+
+template <int halves, class T>
 FOCAL_INLINE T power(const Terms<T>& t, Gamma<T> gamma) {
   if constexpr (halves == General) {
     // exp(-g M), the rounding of g M carried along: without that its error is that of g M in ulps.
@@ -48,9 +55,7 @@ FOCAL_INLINE T power(const Terms<T>& t, Gamma<T> gamma) {
     const T rest = g * t.log1p_e, sum = product + rest, back = sum - product;
     return exp_of(-sum, -((product - (sum - back)) + (rest - back) + low));
   } else {
-    T value = halves % 2 ? std::sqrt(t.q) : T(1);
-    for (int i = 0; i < halves / 2; ++i) value *= t.q;
-    return value;
+    return product<halves>(t.q);
   }
 }
 

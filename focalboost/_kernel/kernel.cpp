@@ -29,7 +29,7 @@ uint32_t read_as(const Source* from, int n, T* to, T highest) {
 }
 
 template <class T>
-bool read_weights(const Job& job, int64_t row, int n, T* to) {
+FOCAL_APART bool read_weights(const Job& job, int64_t row, int n, T* to) {
   const T most = std::numeric_limits<T>::max();
   if (job.weight_type == Float32) return !read_as(static_cast<const float*>(job.weight) + row, n, to, most);
   return !read_as(static_cast<const double*>(job.weight) + row, n, to, most);
@@ -49,7 +49,7 @@ bool labels_of(const Source* from, int n, int32_t classes, int32_t* to) {
   return !bad;
 }
 
-bool read_labels(const Job& job, int64_t row, int n, int32_t* to) {
+FOCAL_APART bool read_labels(const Job& job, int64_t row, int n, int32_t* to) {
   const int32_t k = job.classes == 1 ? 2 : job.classes;
   switch (job.label_type) {
     case Float32: return labels_of(static_cast<const float*>(job.label) + row, n, k, to);
@@ -118,23 +118,17 @@ int32_t binary_rows(const Job& job) {
   return complaint;
 }
 
-template <class T, class Out, int policy>
-int32_t binary_of(const Job& job) {
-  if constexpr (policy == Expected) return binary_rows<T, Out, General, policy>(job);
-  switch (job.halves) {
-    case 0: return binary_rows<T, Out, 0, policy>(job);
-    case 1: return binary_rows<T, Out, 1, policy>(job);
-    case 2: return binary_rows<T, Out, 2, policy>(job);
-    case 4: return binary_rows<T, Out, 4, policy>(job);
-    default: return binary_rows<T, Out, General, policy>(job);
-  }
-}
-
 // ---- softmax ---------------------------------------------------------------------------------------
 
-
+// q^g and A where log q is at hand.
+template <int halves>
+FOCAL_INLINE double power_at(double q, double log_q, double g) {
+  if constexpr (halves == General) return exp_of(g * log_q);
+  return product<halves>(q);
+}
+template <int halves>
 FOCAL_INLINE double slope_at(double p, double q, double L, double log_q, double g) {
-  return exp_of(g * log_q) * fma_(g, p * L, q);
+  return power_at<halves>(q, log_q, g) * fma_(g, p * L, q);
 }
 
 // Curvature (K) of the expected policy: rare enough to be plain scalar code.
@@ -174,7 +168,7 @@ void expected_row(const Job& job, int k, const double* behind, int top, double l
   }
 }
 
-template <class T, class Out, int policy>
+template <class T, class Out, int halves, int policy>
 int32_t softmax_rows(const Job& job) {
   const int k = job.classes;
   const int64_t at_row = job.margin_by_class ? 1 : k, at_class = job.margin_by_class ? job.rows : 1;
@@ -255,7 +249,7 @@ int32_t softmax_rows(const Job& job) {
       const double L = true_top ? log_sum : log_sum - (static_cast<double>(z_true[i]) - z_1);
       const double log_q = true_top ? log_rest - log_sum : log_of(not_true) - log_sum;
 
-      const double power = exp_of(g * log_q), pL = p * L;
+      const double power = power_at<halves>(q, log_q, g), pL = p * L;
       const double A = power * fma_(g, pL, q);
       double h_t = power * fma_(1.0 + g + g, p * q, -(g * fma_(-g, p, q)) * pL);
       const double B = power * g * (2.0 * p * q - (q - (g - 1.0) * p) * pL);
@@ -264,7 +258,7 @@ int32_t softmax_rows(const Job& job) {
       if constexpr (policy == Guarded) {
         const double close = near_zero(T(0));
         const double s = -log_q - L, size = magnitude(s);
-        const double rise = A - slope_at(q, p, -log_q, -L, g);
+        const double rise = A - slope_at<halves>(q, p, -log_q, -L, g);
         const bool wrong = s < 0 && size >= close;
         const double chord = 0.5 * rise / (wrong ? size : 1.0);
         h_t = wrong && chord > h_t ? chord : h_t;
@@ -274,7 +268,7 @@ int32_t softmax_rows(const Job& job) {
         const double log_share = (static_cast<double>(z_true[i]) - z_2) - log_total;
         const double q_m = (rest + shares) * inverse;
         const double log_q_m = (alone ? log_rest : log_of(rest + shares + (alone ? 1.0 : 0.0))) - log_sum;
-        const double A_m = slope_at(share * inverse, q_m, log_sum - log_share, log_q_m, g);
+        const double A_m = slope_at<halves>(share * inverse, q_m, log_sum - log_share, log_q_m, g);
         const double r_m = alone ? 1.0 : rest / (rest + shares);
         const bool wrong_top = log_rest < 0 && -log_rest >= close;
         const double chord_top = 0.5 * (A * r_top - A_m * r_m) / (wrong_top ? -log_rest : 1.0);
@@ -328,9 +322,21 @@ int32_t softmax_rows(const Job& job) {
   return complaint;
 }
 
+template <class T, class Out, int halves, int policy>
+int32_t shape_of(const Job& job) {
+  return job.classes == 1 ? binary_rows<T, Out, halves, policy>(job) : softmax_rows<T, Out, halves, policy>(job);
+}
+
 template <class T, class Out, int policy>
 int32_t rows_of(const Job& job) {
-  return job.classes == 1 ? binary_of<T, Out, policy>(job) : softmax_rows<T, Out, policy>(job);
+  if constexpr (policy == Expected) return shape_of<T, Out, General, policy>(job);
+  switch (job.halves) {
+    case 0: return shape_of<T, Out, 0, policy>(job);
+    case 1: return shape_of<T, Out, 1, policy>(job);
+    case 2: return shape_of<T, Out, 2, policy>(job);
+    case 4: return shape_of<T, Out, 4, policy>(job);
+    default: return shape_of<T, Out, General, policy>(job);
+  }
 }
 
 template <class T, class Out>
