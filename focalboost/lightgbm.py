@@ -365,7 +365,7 @@ def finalize(booster: lgb.Booster, loss: Loss, init_score: ArrayLike | None = No
         )
     exact = booster.dump_model(num_iteration=1)["tree_info"]
     rewritten = _with_link(_with_shift(text, shift, exact), k)
-    _check_rewritten(booster, rewritten, shift)
+    _check_rewritten(text, exact, shift, rewritten)
     booster.model_from_string(rewritten)
     return booster
 
@@ -572,25 +572,31 @@ def _with_link(text: str, k: int) -> str:
     return re.sub(r"^\[objective: .*\]$", f"[objective: {name}]", text, count=1, flags=re.M)
 
 
-def _check_rewritten(booster: lgb.Booster, text: str, shift: NDArray[np.float64]) -> None:
-    """Compare every leaf of the model that ``text`` loads as with what it should be."""
-    new = lgb.Booster(model_str=text)
+def _check_rewritten(
+    text: str, exact: list[dict[str, Any]], shift: NDArray[np.float64], rewritten: str
+) -> None:
+    """Compare the model that ``rewritten`` loads as with what it should be.
+
+    The leaves of the first iteration must be moved by ``shift``, and all other trees the same text.
+    """
+    new = lgb.Booster(model_str=rewritten)
+    moved = new.dump_model(num_iteration=1)["tree_info"]
+    wrong = [
+        index
+        for index, (old_tree, new_tree) in enumerate(zip(exact, moved, strict=True))
+        if not np.allclose(_leaves(new_tree), _leaves(old_tree) + shift[index], 1e-12, 1e-15)
+    ]
     k = len(shift)
-    for old_tree, new_tree in zip(
-        _leaves(booster, new.num_trees()), _leaves(new, new.num_trees()), strict=True
-    ):
-        index, old = old_tree
-        wanted = old + (shift[index] if index < k else 0.0)
-        if not np.allclose(new_tree[1], wanted, rtol=1e-12, atol=1e-15):
-            raise RuntimeError(
-                f"tree {index} of the rewritten model does not hold the shifted values; this version of "
-                f"LightGBM ({lgb.__version__}) writes models in a form that is not understood"
-            )
+    if wrong or _TREE.findall(new.model_to_string())[k:] != _TREE.findall(text)[k:]:
+        raise RuntimeError(
+            f"tree {wrong[0] if wrong else k} of the rewritten model does not hold the values it "
+            f"should; this version of LightGBM ({lgb.__version__}) writes models in a form that is "
+            "not understood"
+        )
 
 
-def _leaves(booster: lgb.Booster, n_trees: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    for tree in booster.dump_model(num_iteration=-1)["tree_info"][:n_trees]:
-        yield tree["tree_index"], np.array(list(_leaf_values(tree["tree_structure"])))
+def _leaves(tree: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array(list(_leaf_values(tree["tree_structure"])))
 
 
 def _leaf_values(node: dict[str, Any]) -> Iterator[float]:

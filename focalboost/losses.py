@@ -256,9 +256,7 @@ class BinaryFocalLoss(Immutable):
         row = self._rows(positive, z, w)
         return (_weighted(_binary.loss(row.terms, row.gamma), row.weight),)
 
-    def _gradient_hessian(
-        self, positive: Array, z: Array, w: Array | None
-    ) -> tuple[Array, Array]:
+    def _gradient_hessian(self, positive: Array, z: Array, w: Array | None) -> tuple[Array, Array]:
         row = self._rows(positive, z, w)
         gradient = row.sign * _binary.slope(row.terms, row.gamma)
         hessian = _binary.hessian(row.terms, row.gamma)

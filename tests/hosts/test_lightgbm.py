@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 
 import lightgbm as lgb
 import numpy as np
@@ -450,12 +451,21 @@ class TestFinalize:
         with pytest.raises(ValueError, match="already finalized"):
             fl.finalize(booster, FOCAL, init_score=1.0)
 
-    def test_a_form_it_does_not_understand_changes_nothing(self, data, monkeypatch):
+    @pytest.mark.parametrize("tree", [0, 2])
+    def test_a_form_it_does_not_understand_changes_nothing(self, data, monkeypatch, tree):
         X, _ = data
         booster = self.trained(data)
         before = booster.predict(X)
-        monkeypatch.setattr(fl, "_with_shift", lambda text, shift, exact: text)
-        with pytest.raises(RuntimeError, match="does not hold the shifted values"):
+        right = fl._with_shift
+
+        def wrong(text, shift, exact):
+            if tree == 0:
+                return text
+            head, tail = right(text, shift, exact).split(f"Tree={tree}\n")
+            return f"{head}Tree={tree}\n" + re.sub(r"(leaf_value=-?0\.).", r"\g<1>9", tail, count=1)
+
+        monkeypatch.setattr(fl, "_with_shift", wrong)
+        with pytest.raises(RuntimeError, match="does not hold the values it should"):
             fl.finalize(booster, FOCAL, init_score=1.0)
         assert_array_equal(booster.predict(X), before)
 
