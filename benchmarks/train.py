@@ -25,7 +25,7 @@ import focalboost.lightgbm as fl
 import focalboost.xgboost as fx
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
 
-ROUNDS = 20
+ROUNDS = 40
 
 
 def data(n: int, classes: int) -> tuple[Any, Any]:
@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     console = Console(width=90)
     for classes, rows in ((2, options.rows), (5, options.rows // 5)):
