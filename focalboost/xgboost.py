@@ -9,7 +9,7 @@ Its predictions are SCORES, sigmoid or softmax of the margin: for probabilities 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -258,7 +258,7 @@ def train(
             "base_score must not be given next to xgb_model: the loaded model has its own, and another "
             "one would move every prediction of it"
         )
-    exact = _ExactValues(Metric(loss), custom_metric)
+    exact = ExactMetrics(_arguments.combine(Metric(loss), custom_metric))
     callbacks = [exact, *(host_keywords.pop("callbacks", None) or ())]
     return xgb.train(
         host,
@@ -315,7 +315,7 @@ def cv(
             train_fold, test_fold, fold_params = fpreproc(train_fold, test_fold, fold_params)
         return train_fold, test_fold, {**_prior(objective, train_fold), **fold_params}
 
-    exact = _ExactValues(Metric(loss), custom_metric)
+    exact = ExactMetrics(_arguments.combine(Metric(loss), custom_metric))
     callbacks = [exact, *(host_keywords.pop("callbacks", None) or ())]
     return xgb.cv(
         host,
@@ -329,40 +329,40 @@ def cv(
     )
 
 
-class _ExactValues(xgb.callback.TrainingCallback):
-    """Evaluates the metrics, and puts the full focal loss where XGBoost has its six decimals.
+class ExactMetrics(xgb.callback.TrainingCallback):
+    """Evaluates metrics, and puts their full values where XGBoost has six decimals.
 
     XGBoost formats each custom metric as text and reads it back before callbacks see it. This
-    callback runs first and replaces the last entry of the history, so that early stopping and the
-    recorded results are exact.
+    callback runs first and replaces the entries of the history, so that early stopping and the
+    recorded results are exact. ``evaluate`` is the custom_metric to pass next to the callback.
     """
 
-    def __init__(self, metric: Metric, users: Callable[[Any, xgb.DMatrix], Any] | None) -> None:
-        self._metric = metric
-        self._users = users
-        self._values: list[float] = []
+    def __init__(self, metrics: Sequence[Callable[[Any, xgb.DMatrix], Any]]) -> None:
+        self._metrics = list(metrics)
+        self._values: dict[str, list[float]] = {}
 
     def evaluate(self, margin: Any, data: xgb.DMatrix) -> list[tuple[str, float]]:
+        """Return (name, value) of every metric."""
         results: list[tuple[str, float]] = []
-        if self._users is not None:
-            theirs = self._users(margin, data)
-            results += theirs if isinstance(theirs, list) else [theirs]
-        own = self._metric(margin, data)
-        self._values.append(own[1])
-        return [*results, own]
+        for metric in self._metrics:
+            returned = metric(margin, data)
+            results += returned if isinstance(returned, list) else [returned]
+        for name, value in results:
+            self._values.setdefault(name, []).append(float(value))
+        return results
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        if not self._values:
-            return False
-        histories = [of_data[_METRIC] for of_data in evals_log.values()]
-        # One value per data set under train; under cv one per fold and data set, folds outermost.
-        values = np.array(self._values).reshape(-1, len(histories))
+        """Replace the last entry of each history."""
+        for name, recorded in self._values.items():
+            histories = [of_data[name] for of_data in evals_log.values()]
+            # One value per data set under train; under cv one per fold and data set, folds outermost.
+            values = np.array(recorded).reshape(-1, len(histories))
+            for history, of_folds in zip(histories, values.T, strict=True):
+                if isinstance(history[-1], tuple):
+                    history[-1] = (float(of_folds.mean()), float(of_folds.std()))
+                else:
+                    history[-1] = float(of_folds[0])
         self._values.clear()
-        for history, of_folds in zip(histories, values.T, strict=True):
-            if isinstance(history[-1], tuple):
-                history[-1] = (float(of_folds.mean()), float(of_folds.std()))
-            else:
-                history[-1] = float(of_folds[0])
         return False
 
 

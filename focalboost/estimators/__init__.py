@@ -1,0 +1,26 @@
+"""scikit-learn estimators: subclasses of XGBClassifier and LGBMClassifier that train the focal loss.
+
+Each is imported when first asked for, so that one host is enough.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from focalboost.estimators._lightgbm import FocalLGBMClassifier
+    from focalboost.estimators._xgboost import FocalXGBClassifier
+
+__all__ = ["FocalLGBMClassifier", "FocalXGBClassifier"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FocalXGBClassifier":
+        from focalboost.estimators._xgboost import FocalXGBClassifier
+
+        return FocalXGBClassifier
+    if name == "FocalLGBMClassifier":
+        from focalboost.estimators._lightgbm import FocalLGBMClassifier
+
+        return FocalLGBMClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,438 @@
+"""FocalLGBMClassifier: LGBMClassifier that trains the focal loss and predicts the posterior."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_consistent_length
+from sklearn.utils.class_weight import compute_sample_weight
+
+import focalboost.lightgbm as fl
+from focalboost._immutable import Immutable
+from focalboost.curvature import Curvature
+from focalboost.estimators import _metrics
+from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior
+
+
+class FocalLGBMClassifier(lgb.LGBMClassifier):
+    r"""LGBMClassifier with the focal loss, and class posteriors from ``predict_proba``.
+
+    Parameters
+    ----------
+    focal_gamma : float >= 0, or one per class
+        0 is log loss. Tune it, with 0 among the candidates.
+    focal_alpha : None, float in (0, 1), one per class, "balanced" or "effective"
+        Class weights inside the loss. A float is Lin et al.'s, for two classes: alpha on the second,
+        1 - alpha on the first. One per class: a sequence in the order of ``classes_``, or a dict
+        {label: weight}. "balanced": inverse frequencies; "effective": Cui et al. with beta = 0.999.
+    focal_curvature : {"guarded", "exact", "expected"}
+        What the trees are given as second derivative; see ``BinaryFocalLoss.gradient_curvature``.
+    sampling_prior : None, float in (0, 1), or one per class
+        Class frequencies of the population, if the training rows were over- or undersampled: a number
+        is the frequency of the second of two classes. None: that of the training rows.
+    **host
+        Every parameter of lightgbm.LGBMClassifier. ``class_weight`` multiplies ``focal_alpha``.
+        ``reg_lambda=1`` is a good idea with very few positives.
+
+    Attributes
+    ----------
+    classes_ : array of shape (K,)
+    loss_ : BinaryFocalLoss or SoftmaxFocalLoss
+        With class weights in its alpha.
+    class_prior_ : array of shape (K,)
+        Weighted class frequencies of the training rows.
+
+    Raises
+    ------
+    ValueError
+        At ``fit``: a single class; NaN; labels of an eval_set that were not in training;
+        ``objective``, ``is_unbalance`` or ``scale_pos_weight`` set; random forests.
+
+    Notes
+    -----
+    ``predict_proba`` is the recovered posterior: gamma, alpha, class weights and the sampling are
+    undone. ``sample_weight`` is not: the posterior is that of the weighted rows. ``predict`` is its
+    argmax, with ``class_weight`` the argmax of weight times posterior: weights are what errors cost.
+    ``decision_function`` is the margin; sigmoid or softmax of it is the score that
+    ``booster_`` predicts, here and in other programs.
+
+    Metrics: ``eval_metric`` of ``fit`` and ``metric`` of the constructor together, "focal_loss" if
+    neither is given. "focal_loss", "logloss" and "error" (and the hosts' variants of those names) are
+    computed from the posterior, auc, average_precision and auc_mu by LightGBM. A callable
+    ``f(y, prediction[, weight])`` gets labels 0 .. K-1 and P(y=1), or (n, K) for more than two
+    classes, and returns (name, value, higher_is_better) or a list of such.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from focalboost import FocalLGBMClassifier
+    >>> X = np.arange(90.0).reshape(-1, 1); y = np.where(X[:, 0] > 60, "fraud", "genuine")
+    >>> classifier = FocalLGBMClassifier(n_estimators=40, verbosity=-1).fit(X, y)
+    >>> classifier.predict([[0.0], [89.0]])
+    array(['genuine', 'fraud'], dtype='<U7')
+    >>> classifier.predict_proba([[89.0]]).round(1)
+    array([[1., 0.]])
+    """
+
+    def __init__(
+        self,
+        *,
+        focal_gamma: Any = 2.0,
+        focal_alpha: Any = None,
+        focal_curvature: Curvature = "guarded",
+        sampling_prior: Any = None,
+        **host: Any,
+    ) -> None:
+        super().__init__(**host)
+        self.focal_gamma = focal_gamma
+        self.focal_alpha = focal_alpha
+        self.focal_curvature = focal_curvature
+        self.sampling_prior = sampling_prior
+
+    def fit(  # type: ignore[override]  # no group: that is for ranking
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        init_score: Any = None,
+        eval_set: Any = None,
+        eval_names: list[str] | None = None,
+        eval_sample_weight: Any = None,
+        eval_class_weight: Any = None,
+        eval_init_score: Any = None,
+        eval_metric: Any = None,
+        feature_name: Any = "auto",
+        categorical_feature: Any = "auto",
+        callbacks: list[Callable[..., Any]] | None = None,
+        init_model: str | Path | lgb.Booster | lgb.LGBMModel | None = None,
+        *,
+        eval_X: Any = None,
+        eval_y: Any = None,
+    ) -> Self:
+        """Fit; arguments as for LGBMClassifier, see the class for metrics.
+
+        ``init_score`` takes the place of the focal prior, on ``eval_set`` too (``eval_init_score``),
+        and is not part of the model. ``init_model`` continues that model, which must know the same
+        classes. If fitting fails, an earlier fit stays as it was.
+        """
+        options = self.get_params()
+        posterior, codes = ClassPosterior.of(options, y, sample_weight)
+        check_consistent_length(X, codes)
+        _check_continued(init_model, posterior)
+        host = {k: v for k, v in options.items() if k not in (*PARAMETERS, "class_weight")}
+        given = [host.pop(alias) for alias in fl._ALIASES["metric"] if alias in host]
+        objective = fl.Objective(posterior.loss, self.focal_curvature, fl._threads(host))
+        _check_host(host, objective)
+        valid = _valid_sets(eval_set, eval_X, eval_y)
+        # Labels are new arrays even for the training rows: those LightGBM would evaluate inside the
+        # training set, which with a custom metric and DART leaves trees negated in the model.
+        encoded = [(X_valid, posterior.codes(y_valid, "eval_set")) for X_valid, y_valid in valid]
+        builtin, own = _split([*_listed(given), *_listed(eval_metric)], posterior)
+
+        weights = _valid_weights(valid, eval_sample_weight, eval_class_weight)
+        prior: NDArray[np.float64] | None = None
+        if init_score is None and init_model is None:
+            start = posterior.loss.intercept(codes, _array(sample_weight))
+            prior = np.atleast_1d(np.asarray(start, dtype=np.float64))
+            init_score = _constant(prior, len(codes))
+            if eval_init_score is None:
+                eval_init_score = [_constant(prior, len(labels)) for _, labels in encoded]
+
+        host |= {"objective": objective, "metric": builtin or "None"}
+        keywords = {
+            "sample_weight": sample_weight,
+            "init_score": init_score,
+            "eval_names": eval_names,
+            "eval_sample_weight": weights,
+            "eval_init_score": eval_init_score if encoded else None,
+            "eval_metric": own,
+            "feature_name": feature_name,
+            "categorical_feature": categorical_feature,
+            "callbacks": callbacks,
+            "init_model": init_model,
+            **_as_host_takes_them(encoded),
+        }
+        trained = lgb.LGBMClassifier(**host)
+        try:
+            trained.fit(X, codes, **keywords)
+        except lgb.basic.LightGBMError as error:
+            # No feature can be split with min_child_samples. With its own objectives LightGBM then
+            # grows a constant, with a custom one it fails unless the features are kept.
+            if "num_features" not in str(error) or "feature_pre_filter" in host:
+                raise
+            trained = lgb.LGBMClassifier(**host, feature_pre_filter=False)
+            trained.fit(X, codes, **keywords)
+        best = trained.best_iteration_
+        booster = fl.finalize(trained.booster_, posterior.loss, init_score=prior)
+        booster.best_iteration = best or 0
+        parameters = trained.get_params()
+        for name, value in vars(trained).items():
+            if name not in parameters and name != "_other_params":
+                setattr(self, name, value)
+        self._adopt(posterior)
+        return self
+
+    def predict_proba(
+        self,
+        X: Any,
+        raw_score: bool = False,
+        start_iteration: int = 0,
+        num_iteration: int | None = None,
+        pred_leaf: bool = False,
+        pred_contrib: bool = False,
+        validate_features: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return P(class given x), (n, K), columns in the order of ``classes_``, rows summing to 1.
+
+        With ``raw_score``, ``pred_leaf`` or ``pred_contrib`` what LGBMClassifier returns: margins, leaf
+        indices, or SHAP values of the margin.
+        """
+        as_host = raw_score or pred_leaf or pred_contrib
+        result = super().predict_proba(
+            X,
+            raw_score=raw_score or not as_host,
+            start_iteration=start_iteration,
+            num_iteration=num_iteration,
+            pred_leaf=pred_leaf,
+            pred_contrib=pred_contrib,
+            validate_features=validate_features,
+            **kwargs,
+        )
+        return result if as_host else self._posterior.probabilities(result)
+
+    def predict(
+        self,
+        X: Any,
+        raw_score: bool = False,
+        start_iteration: int = 0,
+        num_iteration: int | None = None,
+        pred_leaf: bool = False,
+        pred_contrib: bool = False,
+        validate_features: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Return the most probable class (n,), or what the flags ask for as in ``predict_proba``."""
+        result = self.predict_proba(
+            X,
+            raw_score=raw_score,
+            start_iteration=start_iteration,
+            num_iteration=num_iteration,
+            pred_leaf=pred_leaf,
+            pred_contrib=pred_contrib,
+            validate_features=validate_features,
+            **kwargs,
+        )
+        if raw_score or pred_leaf or pred_contrib:
+            return result
+        return self._posterior.decide(result)
+
+    def decision_function(self, X: Any, **keywords: Any) -> Any:
+        """Return the margin, (n,) for two classes or (n, K); keywords as for ``predict``."""
+        return self.predict_proba(X, raw_score=True, **keywords)
+
+    @property
+    def loss_(self) -> Any:
+        """The loss that was trained, class weights included."""
+        return self._fitted().loss
+
+    @property
+    def class_prior_(self) -> NDArray[np.float64]:
+        """Weighted class frequencies of the training rows, shape (K,)."""
+        return self._fitted().class_prior
+
+    def save_model(self, filename: str | os.PathLike[str]) -> None:
+        """Write the model as LightGBM's text, with a line more that ``load_model`` reads.
+
+        LightGBM and other programs that read its models skip that line; they predict the score,
+        sigmoid or softmax of the margin. Trees after ``best_iteration_`` are left out.
+
+        Parameters
+        ----------
+        filename : path
+        """
+        posterior = self._fitted()
+        text = self.booster_.model_to_string()
+        line = f"{KEY}={posterior.to_json()}\n"
+        at = text.index("feature_infos=")
+        Path(filename).write_text(text[:at] + line + text[at:], encoding="utf-8")
+
+    def load_model(self, filename: str | os.PathLike[str]) -> Self:
+        """Load what ``save_model`` wrote; return the estimator.
+
+        Parameters
+        ----------
+        filename : path
+
+        Raises
+        ------
+        ValueError
+            If the file was not written by FocalLGBMClassifier: it does not say gamma and classes.
+            This estimator then stays as it was.
+        """
+        text = Path(filename).read_text(encoding="utf-8")
+        stored = re.search(rf"^{KEY}=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
+        if stored is None:
+            raise ValueError(
+                "the file must have been written by FocalLGBMClassifier.save_model, which adds gamma, "
+                "alpha and classes; load other models with lightgbm.Booster and apply loss.posterior "
+                "to their margins"
+            )
+        posterior = ClassPosterior.from_json(stored[1])
+        booster = lgb.Booster(model_str=text)
+        self._Booster = booster
+        self._n_features = self._n_features_in = booster.num_feature()
+        names = booster.feature_name()
+        self._fitted_with_feature_names = names != [f"Column_{i}" for i in range(len(names))]
+        self._best_iteration, self._best_score, self._evals_result = 0, {}, {}
+        self.fitted_ = True
+        self.focal_gamma, self.focal_alpha = posterior.loss.gamma, posterior.without_costs()
+        self.class_weight = posterior.costs()
+        prior = posterior.sampling_prior
+        self.sampling_prior = None if prior is None else tuple(prior.tolist())
+        self._adopt(posterior)
+        return self
+
+    def _process_params(self, stage: str) -> dict[str, Any]:
+        # LightGBM is given all of them at prediction too.
+        params = super()._process_params(stage)
+        return {name: value for name, value in params.items() if name not in PARAMETERS}
+
+    def _adopt(self, posterior: ClassPosterior) -> None:
+        """Set what LGBMClassifier knows of a model with a native objective and these classes."""
+        self._posterior = posterior
+        self._le = LabelEncoder().fit(posterior.classes)
+        self._class_map = dict(zip(posterior.classes, range(len(posterior.classes)), strict=True))
+        self._classes = posterior.classes
+        self._n_classes = len(posterior.classes)
+        self._objective = "binary" if self._n_classes == 2 else "multiclass"
+
+    def _fitted(self) -> ClassPosterior:
+        self.booster_  # noqa: B018 - raises NotFittedError
+        return self._posterior
+
+
+@dataclass(frozen=True)
+class _UsersMetric(Immutable):
+    """A user's f(y, prediction[, weight]) as LightGBM calls a metric."""
+
+    posterior: ClassPosterior
+    function: Callable[..., Any]
+
+    def __call__(self, y: Any, margin: Any, weight: Any) -> Any:
+        prediction = _metrics.prediction(self.posterior, margin)
+        if len(inspect.signature(self.function).parameters) == 2:
+            return self.function(y, prediction)
+        return self.function(y, prediction, weight)
+
+
+def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list[Any]]:
+    """Return the metrics that LightGBM computes, and ours."""
+    builtin: list[str] = []
+    own: list[Any] = []
+    if not given:
+        return builtin, [_metrics.focal_loss(posterior)]
+    for metric in given:
+        if callable(metric):
+            own.append(_UsersMetric(posterior, metric))
+        elif metric == "average_precision":
+            builtin.append(metric)  # LightGBM's own, which is faster
+        elif (ours := _metrics.named(metric, posterior)) is not None:
+            own.append(ours)
+        elif metric in fl._METRICS_OF_PROBABILITIES:
+            raise ValueError(
+                f"eval_metric must not be {metric!r}: with a custom objective LightGBM computes it on "
+                "margins as if they were probabilities; use logloss, error, auc, average_precision or "
+                "a callable"
+            )
+        else:
+            builtin.append(metric)
+    return builtin, own
+
+
+def _listed(given: Any) -> list[Any]:
+    """Return metrics as a flat list; names may be joined by commas, and "None" is none."""
+    if given is None or given == "":
+        return []
+    if isinstance(given, str):
+        return [name.strip() for name in given.split(",") if name.strip() not in ("", "None")]
+    if callable(given):
+        return [given]
+    return [metric for entry in given for metric in _listed(entry)]
+
+
+def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
+    given = host.get("objective")
+    if given not in (None, "binary", "multiclass"):
+        raise ValueError(
+            f"objective must be left out, got {given!r}: this estimator trains the focal loss; "
+            "for others use lightgbm.LGBMClassifier"
+        )
+    left_out = ("objective", *fl._ALIASES["num_class"])
+    fl._host_params(
+        {k: v for k, v in host.items() if v is not None and k not in left_out}, objective
+    )
+
+
+def _valid_sets(eval_set: Any, eval_X: Any, eval_y: Any) -> list[tuple[Any, Any]]:
+    if (eval_X is None) != (eval_y is None):
+        raise ValueError("eval_X and eval_y must be given together")
+    if eval_X is not None:
+        if eval_set is not None:
+            raise ValueError("eval_set must not be given next to eval_X and eval_y")
+        several = isinstance(eval_X, tuple)
+        return list(zip(eval_X, eval_y, strict=True)) if several else [(eval_X, eval_y)]
+    if eval_set is None:
+        return []
+    return [eval_set] if isinstance(eval_set, tuple) else list(eval_set)
+
+
+def _as_host_takes_them(valid: list[tuple[Any, Any]]) -> dict[str, Any]:
+    """Return the keywords for validation sets: eval_set is deprecated from LightGBM 4.7."""
+    if not valid:
+        return {}
+    if "eval_X" not in inspect.signature(lgb.LGBMClassifier.fit).parameters:
+        return {"eval_set": valid}
+    X, y = zip(*valid, strict=True)
+    return {"eval_X": X, "eval_y": y}
+
+
+def _valid_weights(valid: list[tuple[Any, Any]], weights: Any, class_weights: Any) -> Any:
+    """Return eval_sample_weight with eval_class_weight, whose labels are the user's, in it."""
+    if class_weights is None:
+        return weights
+    if isinstance(class_weights, Mapping) or len(class_weights) != len(valid):
+        raise ValueError(f"eval_class_weight must be a list of {len(valid)}, one per eval_set")
+    out = []
+    for i, (_, y_valid) in enumerate(valid):
+        weight = compute_sample_weight(class_weights[i], np.asarray(y_valid))
+        given = None if weights is None else weights[i]
+        out.append(weight if given is None else weight * np.asarray(given))
+    return out
+
+
+def _constant(prior: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    return np.full(n, prior[0]) if len(prior) == 1 else np.tile(prior, (n, 1))
+
+
+def _check_continued(model: Any, posterior: ClassPosterior) -> None:
+    if isinstance(model, FocalLGBMClassifier):
+        before = model._fitted().classes.tolist()
+        if before != posterior.classes.tolist():
+            raise ValueError(
+                f"init_model must have the classes of y, {posterior.classes.tolist()}, got {before}"
+            )
+
+
+def _array(values: Any) -> NDArray[Any] | None:
+    return None if values is None else np.asarray(values)

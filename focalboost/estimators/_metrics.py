@@ -1,0 +1,101 @@
+"""Metrics of the recovered posterior, under the names that users of both hosts already write.
+
+The hosts would compute them on sigmoid or softmax of the margin, or on the margin itself, which is not
+what predict_proba returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from focalboost import _arguments, metrics
+from focalboost._immutable import Immutable
+from focalboost.estimators._posterior import ClassPosterior
+
+FOCAL_LOSS = "focal_loss"
+_LOG_LOSS = (
+    "logloss mlogloss log_loss binary_logloss multi_logloss binary multiclass softmax cross_entropy "
+    "xentropy neg_log_loss"
+).split()
+_ERROR = "error merror binary_error multi_error".split()
+
+
+def _log_loss(
+    y: NDArray[np.int64], probability: NDArray[Any], weight: NDArray[Any] | None
+) -> float:
+    chosen = probability[np.arange(len(y)), y]
+    # As scikit-learn's: a row that is certainly and wrongly predicted must not hide all others.
+    loss = -np.log(np.maximum(chosen, np.finfo(np.float64).eps))
+    return float(np.average(loss, weights=weight))
+
+
+def _error(y: NDArray[np.int64], probability: NDArray[Any], weight: NDArray[Any] | None) -> float:
+    return float(np.average(probability.argmax(axis=1) != y, weights=weight))
+
+
+def _average_precision(
+    y: NDArray[np.int64], probability: NDArray[Any], weight: NDArray[Any] | None
+) -> float:
+    """Binary average precision, or the macro average of one class against the others."""
+    if probability.shape[1] == 2:
+        return float(average_precision_score(y, probability[:, 1], sample_weight=weight))
+    each = [
+        average_precision_score(y == k, probability[:, k], sample_weight=weight)
+        for k in np.unique(y)
+    ]
+    return float(np.mean(each))
+
+
+@dataclass(frozen=True)
+class PosteriorMetric(Immutable):
+    """A metric of labels and posterior, called by either host with labels and margins."""
+
+    posterior: ClassPosterior
+    name: str
+    function: Callable[..., float]
+    higher_is_better: bool
+
+    def value(self, y: Any, margin: Any, weight: Any) -> float:
+        """Return the metric of labels 0 .. K-1 and margins."""
+        if self.name == FOCAL_LOSS:
+            return metrics.focal_loss(self.posterior.loss, y, margin, weight)
+        codes = np.asarray(y).astype(np.int64)
+        # In double: 1 - P(y=1) of a certain row is 0 in float32.
+        wide = np.asarray(margin, dtype=np.float64)
+        return self.function(codes, self.posterior.probabilities(wide), weight)
+
+    def __call__(self, a: Any, b: Any, sample_weight: Any = None) -> tuple[Any, ...]:
+        """Return (name, value) to XGBoost, (name, value, higher is better) to LightGBM."""
+        y, margin, w, native = _arguments.read(a, b, sample_weight)
+        value = self.value(y, margin, w)
+        return (self.name, value) if native else (self.name, value, self.higher_is_better)
+
+
+def focal_loss(posterior: ClassPosterior) -> PosteriorMetric:
+    """Return the loss that is trained, as a metric."""
+    return PosteriorMetric(posterior, FOCAL_LOSS, metrics.focal_loss, False)
+
+
+def named(name: str, posterior: ClassPosterior) -> PosteriorMetric | None:
+    """Return our metric of that name, or None if the host's own is right on margins."""
+    if name == FOCAL_LOSS:
+        return focal_loss(posterior)
+    if name in _LOG_LOSS:
+        return PosteriorMetric(posterior, name, _log_loss, False)
+    if name in _ERROR:
+        return PosteriorMetric(posterior, name, _error, False)
+    if name == "average_precision":
+        return PosteriorMetric(posterior, name, _average_precision, True)
+    return None
+
+
+def prediction(posterior: ClassPosterior, margin: Any) -> NDArray[Any]:
+    """Return what a user's metric expects: P(y=1) (n,) for two classes, or (n, K)."""
+    probability = posterior.probabilities(margin)
+    return probability[:, 1] if probability.shape[1] == 2 else probability

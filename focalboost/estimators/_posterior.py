@@ -1,0 +1,227 @@
+"""From a user's labels and options to a loss, and from margins back to probabilities of those labels.
+
+What both estimators need beside their host, and what a saved model must carry. No host comes here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite
+
+from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss
+from focalboost.posterior import shift_prior
+from focalboost.weights import balanced_alpha
+
+PARAMETERS = ("focal_gamma", "focal_alpha", "focal_curvature", "sampling_prior")
+
+# Cui et al. try .9 to .9999; beyond about 1 / (1 - beta) rows more of a class count for little.
+_EFFECTIVE_BETA = 0.999
+
+# The name under which a saved model of either host carries what predict_proba needs.
+KEY = "focalboost"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassPosterior:
+    """The loss with the classes it was trained on, in sorted order.
+
+    ``alpha`` and ``class_weight`` are multiplied in the loss; the latter is kept for decisions.
+    """
+
+    loss: Loss
+    classes: NDArray[Any]
+    class_prior: NDArray[np.float64]
+    class_weight: NDArray[np.float64] | None
+    sampling_prior: NDArray[np.float64] | None
+
+    @classmethod
+    def of(
+        cls, options: Mapping[str, Any], y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Self, NDArray[np.int64]]:
+        """Return it for the training labels, and the labels as 0 .. K-1.
+
+        ``options`` has PARAMETERS and ``class_weight``.
+        """
+        labels = _labels(y)
+        classes, codes = np.unique(labels, return_inverse=True)
+        codes = codes.astype(np.int64)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y must have at least two classes, got {len(classes)} class: {classes.tolist()}"
+            )
+        class_weight = None
+        if options["class_weight"] is not None:
+            class_weight = compute_class_weight(options["class_weight"], classes=classes, y=labels)
+        loss = _loss(options, classes, labels, class_weight)
+        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        if weight is not None and weight.shape != codes.shape:
+            raise ValueError(f"sample_weight must have shape {codes.shape}, got {weight.shape}")
+        counts = np.bincount(codes, weights=weight, minlength=len(classes))
+        with np.errstate(invalid="ignore"):  # weights that are all zero are refused by the loss
+            class_prior = counts / counts.sum()
+        sampling_prior = _prior(options["sampling_prior"], classes)
+        return cls(loss, classes, class_prior, class_weight, sampling_prior), codes
+
+    def codes(self, y: ArrayLike, name: str) -> NDArray[np.int64]:
+        """Return labels of other data, for example an eval_set, as 0 .. K-1."""
+        labels = _labels(y)
+        codes = np.searchsorted(self.classes, labels)
+        codes = np.minimum(codes, len(self.classes) - 1)
+        unknown = np.flatnonzero(self.classes[codes] != labels)
+        if len(unknown):
+            raise ValueError(
+                f"{name} must have labels among the training labels {self.classes.tolist()}, got "
+                f"{labels[unknown].tolist()[0]!r}"
+            )
+        return codes.astype(np.int64)
+
+    def probabilities(self, margin: ArrayLike) -> NDArray[np.floating]:
+        """Return P(class given x), (n, K): gamma, alpha, class weights and resampling undone."""
+        eta = self.loss.posterior(margin)
+        if self.sampling_prior is not None:
+            if eta.ndim == 1:
+                eta = shift_prior(eta, self.class_prior[1], self.sampling_prior[1])
+            else:
+                eta = shift_prior(eta, self.class_prior, self.sampling_prior)
+        return np.asarray(eta if eta.ndim == 2 else np.column_stack([1 - eta, eta]))
+
+    def decide(self, probabilities: NDArray[np.floating]) -> NDArray[Any]:
+        """Return the class of each row whose weight times probability is largest."""
+        weight = 1.0 if self.class_weight is None else self.class_weight
+        return np.asarray(self.classes[(probabilities * weight).argmax(axis=1)])
+
+    def costs(self) -> dict[Any, float] | None:
+        """Return the class weights as an estimator's parameter."""
+        if self.class_weight is None:
+            return None
+        return dict(zip(self.classes.tolist(), self.class_weight.tolist(), strict=True))
+
+    def without_costs(self) -> Any:
+        """Return alpha as the user gave it, before the class weights."""
+        if self.class_weight is None:
+            return self.loss.alpha
+        return tuple((np.array(self.loss._alphas) / self.class_weight).tolist())
+
+    def to_json(self) -> str:
+        """Write everything as one line without an equals sign, which LightGBM's files reserve."""
+        text = json.dumps(
+            {
+                "gamma": self.loss.gamma,
+                "alpha": self.loss.alpha,
+                "classes": self.classes.tolist(),
+                "dtype": self.classes.dtype.str,
+                "class_prior": self.class_prior.tolist(),
+                "class_weight": _listed(self.class_weight),
+                "sampling_prior": _listed(self.sampling_prior),
+            }
+        )
+        return text.replace("=", "\\u003d")
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote."""
+        stored = json.loads(text)
+        classes = np.array(stored["classes"], dtype=np.dtype(stored["dtype"]))
+        gamma, alpha = (
+            tuple(value) if isinstance(value, list) else value
+            for value in (stored["gamma"], stored["alpha"])
+        )
+        return cls(
+            BinaryFocalLoss(gamma, alpha)
+            if len(classes) == 2
+            else SoftmaxFocalLoss(len(classes), gamma, alpha),
+            classes,
+            np.array(stored["class_prior"]),
+            _array(stored["class_weight"]),
+            _array(stored["sampling_prior"]),
+        )
+
+
+def _listed(values: NDArray[np.float64] | None) -> list[float] | None:
+    return None if values is None else list(values.tolist())
+
+
+def _array(values: list[float] | None) -> NDArray[np.float64] | None:
+    return None if values is None else np.array(values)
+
+
+def _labels(y: ArrayLike) -> NDArray[Any]:
+    if y is None:
+        # scikit-learn's wording, which its own checks look for.
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
+    labels = np.asarray(column_or_1d(y, warn=True))
+    assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    return labels
+
+
+def _loss(
+    options: Mapping[str, Any],
+    classes: NDArray[Any],
+    labels: NDArray[Any],
+    class_weight: NDArray[np.float64] | None,
+) -> Loss:
+    """Build the loss; class weights are part of its alpha, so that the posterior undoes them."""
+    given = options["focal_alpha"]
+    alpha: Any
+    if isinstance(given, str):
+        if given not in ("balanced", "effective"):
+            raise ValueError(
+                "focal_alpha must be None, a number, one per class, 'balanced' or 'effective', got "
+                f"{given!r}"
+            )
+        weights = balanced_alpha(labels, None if given == "balanced" else _EFFECTIVE_BETA)
+        alpha = tuple(weights.tolist())  # plain floats: what a saved model can store
+    else:
+        alpha = _per_class("focal_alpha", given, classes)
+    k = len(classes)
+
+    def with_alpha(alpha: Any) -> Loss:
+        gamma = _per_class("focal_gamma", options["focal_gamma"], classes)
+        return BinaryFocalLoss(gamma, alpha) if k == 2 else SoftmaxFocalLoss(k, gamma, alpha)
+
+    loss = with_alpha(alpha)
+    if class_weight is None:
+        return loss
+    return with_alpha(tuple((np.array(loss._alphas) * class_weight).tolist()))
+
+
+def _per_class(name: str, value: Any, classes: NDArray[Any]) -> Any:
+    """Return a dict {label: number} as a tuple in the order of the classes; the rest unchanged."""
+    if not isinstance(value, Mapping):
+        return value
+    labels = classes.tolist()
+    if set(value) != set(labels):
+        raise ValueError(
+            f"{name} must have one entry for each of the classes {labels}, got {list(value)}"
+        )
+    return tuple(value[label] for label in labels)
+
+
+def _prior(value: Any, classes: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Return class frequencies (K,); a single number is that of the second of two classes."""
+    if value is None:
+        return None
+    allowed = (
+        "sampling_prior must be the frequency of each class in the population, in (0, 1) and summing "
+        "to 1, or for two classes that of the second"
+    )
+    try:
+        prior = np.asarray(_per_class("sampling_prior", value, classes), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{allowed}, got {value!r}") from error
+    if prior.ndim == 0 and len(classes) == 2:
+        prior = np.array([1 - prior, prior])
+    right = prior.shape == classes.shape and np.all((prior > 0) & (prior < 1))
+    if not right or not np.isclose(prior.sum(), 1, atol=1e-6):
+        raise ValueError(f"{allowed}, got {value!r}")
+    return prior
