@@ -321,7 +321,7 @@ class TestLife:
         fitted = make(cls).fit(X, y)
         before = fitted.predict_proba(X)
         for wrong in (np.zeros(len(y)), np.where(y, np.nan, 0.0), y[:-1]):
-            with pytest.raises(ValueError, match="class|NaN|numbers of samples"):
+            with pytest.raises(ValueError, match=r"class|NaN|numbers of samples"):
                 fitted.fit(X, wrong)
         assert_array_equal(fitted.predict_proba(X), before)
 
@@ -485,6 +485,28 @@ class TestCompany:
         values = explanation.values.sum(axis=1) + explanation.base_values
         assert_allclose(values, fitted.decision_function(X[:50]), atol=1e-4)
 
+    @pytest.mark.filterwarnings("ignore")
+    @both
+    @pytest.mark.parametrize("many", [False, True], ids=["binary", "softmax"])
+    def test_treelite(self, cls, many, data, classes, tmp_path):
+        """It compiles the saved model for servers; what it predicts is the score."""
+        treelite = pytest.importorskip("treelite")
+        X, y = classes if many else data
+        X = X.astype(np.float32)  # what XGBoost and treelite compare
+        fitted = make(cls).fit(X, y)
+        fitted.save_model(tmp_path / "model.json")
+        load = (
+            treelite.frontend.load_xgboost_model
+            if cls is FocalXGBClassifier
+            else treelite.frontend.load_lightgbm_model
+        )
+        raw = treelite.gtil.predict(load(tmp_path / "model.json"), X, pred_margin=True)
+        score = treelite.gtil.predict(load(tmp_path / "model.json"), X)
+        margin = fitted.decision_function(X)
+        assert_allclose(raw.reshape(margin.shape), margin, atol=1e-5)
+        expected = softmax(margin, axis=1) if many else expit(margin)
+        assert_allclose(score.reshape(margin.shape), expected, atol=1e-5)
+
 
 class TestHostOptions:
     @both
@@ -605,7 +627,7 @@ class TestRefusals:
 
     def test_of_xgboost(self, data):
         X, y = data
-        with pytest.raises(ValueError, match="eval_metric must be .*got 'rmse'"):
+        with pytest.raises(ValueError, match=r"eval_metric must be .*got 'rmse'"):
             make(FocalXGBClassifier, eval_metric="rmse").fit(X, y, eval_set=[(X, y)])
         with pytest.raises(ValueError, match="y should be a 1d array"):
             make(FocalXGBClassifier).fit(X, np.column_stack([y, y]))
@@ -615,7 +637,7 @@ class TestRefusals:
         X, y = data
         with pytest.raises(ValueError, match="at least two classes, got 1 class"):
             make(cls).fit(X, np.ones(len(y)))
-        with pytest.raises(ValueError, match="eval_set must have labels among .*got 7"):
+        with pytest.raises(ValueError, match=r"eval_set must have labels among .*got 7"):
             make(cls).fit(X, y, eval_set=[(X[:2], [0.0, 7.0])])
         with pytest.raises(ValueError, match="NaN"):
             make(cls).fit(X, np.where(y, np.nan, 0))
@@ -626,7 +648,7 @@ class TestRefusals:
                 make(cls).fit(X, y, sample_weight=weight)
         with pytest.raises(ValueError, match="class"):
             make(cls).fit(X, y, sample_weight=(y == 0).astype(float))
-        with pytest.raises(ValueError, match="(?i)inconsistent numbers of samples"):
+        with pytest.raises(ValueError, match=r"(?i)inconsistent numbers of samples"):
             make(cls).fit(X, y[:-1])
 
 
