@@ -367,6 +367,7 @@ def finalize(booster: lgb.Booster, loss: Loss, init_score: ArrayLike | None = No
     rewritten = _with_link(_with_shift(text, shift, exact), k)
     _check_rewritten(text, exact, shift, rewritten)
     booster.model_from_string(rewritten)
+    booster.params["objective"] = "binary" if k == 1 else "multiclass"  # onnxmltools asks there
     return booster
 
 

@@ -1,0 +1,193 @@
+r"""Fitted estimators as ONNX models whose probabilities are the posterior.
+
+A converter of the host's trees gives margins; the formula of the posterior, here once more in the
+operators of ONNX and in double precision, follows them. A server then needs neither Python nor this
+package. A test holds the formula against ``focalboost.posterior``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from focalboost.estimators._posterior import ClassPosterior
+
+__all__ = ["to_onnx"]
+
+_OPSET = 15
+
+# z (n, K) margins, the first 0 for two classes; e = exp(z - max z); log A_k as in posterior.py. Margins
+# more than 700 behind the largest count as 700: exp of less is 0.
+_POSTERIOR = """
+posterior (double[N, K] z) => (double[N, K] eta)
+{
+    largest = ReduceMax <axes = [1], keepdims = 1> (z)
+    behind = Sub (z, largest)
+    d = Max (behind, lowest)
+    e = Exp (d)
+    sum = MatMul (e, all)
+    others = MatMul (e, all_but_self)
+    log_sum = Log (sum)
+    log_p = Sub (d, log_sum)
+    log_others = Log (others)
+    log_q = Sub (log_others, log_sum)
+    p = Exp (log_p)
+    q = Exp (log_q)
+    L = Neg (log_p)
+    p_L = Mul (p, L)
+    g_p_L = Mul (gamma, p_L)
+    u = Add (q, g_p_L)
+    log_u = Log (u)
+    power = Mul (gamma_less_1, log_q)
+    slope = Add (power, log_u)
+    log_A = Add (log_alpha, slope)
+    odds = Sub (log_p, log_A)
+    shifted = Add (odds, log_shift)
+    eta = Softmax <axis = 1> (shifted)
+}
+"""
+
+
+def to_onnx(classifier: Any) -> Any:
+    r"""Convert a fitted estimator to an ONNX model that predicts labels and posteriors.
+
+    Parameters
+    ----------
+    classifier : FocalXGBClassifier or FocalLGBMClassifier
+        Fitted. Stopped early: trees up to ``best_iteration``.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Input ``"input"``, float32 (n, n_features). Outputs ``"label"`` (n,) of the classes' type and
+        ``"probabilities"``, float32 (n, K), equal to ``predict`` and ``predict_proba``.
+
+    Raises
+    ------
+    ImportError
+        If onnxmltools (with onnx and skl2onnx) is not installed.
+    TypeError
+        If ``classifier`` is not one of the two.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    NotImplementedError, RuntimeError, ValueError
+        From the converter, for trees that it does not know (categorical splits of XGBoost, linear
+        models).
+
+    Notes
+    -----
+    ONNX reads features as float32, XGBoost does too. LightGBM compares doubles: a feature that is
+    within float32 rounding of a threshold can fall on the other side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from focalboost import FocalXGBClassifier
+    >>> X = np.arange(60.0).reshape(-1, 1); y = X[:, 0] > 45
+    >>> model = to_onnx(FocalXGBClassifier(n_estimators=5).fit(X, y))
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    if not hasattr(classifier, "_fitted"):
+        raise TypeError(
+            "classifier must be a FocalXGBClassifier or FocalLGBMClassifier, got "
+            f"{type(classifier).__name__}"
+        )
+    posterior: ClassPosterior = classifier._fitted()
+    k = len(posterior.classes)
+    trees, opsets = _trees(classifier)
+    # For two classes the second column is the margin; against a first one of 0.
+    margins = [
+        helper.make_node("Cast", ["scores"], ["wide"], to=TensorProto.DOUBLE),
+        helper.make_node("Mul", ["wide", "second"], ["z"])
+        if k == 2
+        else helper.make_node("Identity", ["wide"], ["z"]),
+    ]
+    answers = [
+        helper.make_node("Cast", ["eta"], ["probabilities"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["eta", "class_weight"], ["weighted"]),
+        helper.make_node("ArgMax", ["weighted"], ["index"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["classes", "index"], ["label"]),
+    ]
+    constants = _constants(posterior)
+    kind = helper.np_dtype_to_tensor_dtype(constants["classes"].dtype)
+    n_features = int(classifier.n_features_in_)
+    graph = helper.make_graph(
+        [trees, *margins, *onnx.parser.parse_graph(_POSTERIOR).node, *answers],
+        "focalboost",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, n_features])],
+        [
+            helper.make_tensor_value_info("label", kind, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, k]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", _OPSET), *opsets],
+        producer_name="focalboost",
+        ir_version=8,  # of that operator set; newer ones are refused by older servers
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _trees(classifier: Any) -> tuple[Any, list[Any]]:
+    """Return the node from "input" to the margins "scores", and the operator sets it needs."""
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    inputs = [("input", FloatTensorType([None, int(classifier.n_features_in_)]))]
+    if hasattr(classifier, "get_booster"):
+        from onnxmltools import convert_xgboost
+
+        booster = classifier.get_booster()
+        best = booster.attr("best_iteration")
+        used = booster if best is None else booster[: int(best) + 1]
+        model = convert_xgboost(used, initial_types=inputs, target_opset=_OPSET)
+    else:
+        import lightgbm
+        from onnxmltools import convert_lightgbm
+
+        best = lightgbm.Booster(model_str=classifier.booster_.model_to_string())
+        model = convert_lightgbm(best, initial_types=inputs, target_opset=_OPSET, zipmap=False)
+    nodes = [node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier"]
+    if len(nodes) != 1 or list(nodes[0].input) != ["input"]:
+        raise NotImplementedError(
+            "the model must be a plain ensemble of trees; onnxmltools made of it "
+            f"{[node.op_type for node in model.graph.node]}"
+        )
+    (node,) = nodes
+    for attribute in node.attribute:
+        if attribute.name == "post_transform":
+            attribute.s = b"NONE"
+    node.output[:] = ["index_of_score", "scores"]
+    return node, [entry for entry in model.opset_import if entry.domain == "ai.onnx.ml"]
+
+
+def _constants(posterior: ClassPosterior) -> dict[str, NDArray[Any]]:
+    """Return the named constants of the graph."""
+    k = len(posterior.classes)
+    prior = posterior.sampling_prior
+    log_shift = np.zeros(k) if prior is None else np.log(prior / posterior.class_prior)
+    weight = np.ones(k) if posterior.class_weight is None else posterior.class_weight
+    gamma = np.array(posterior.loss._gammas)
+    classes = posterior.classes
+    if classes.dtype.kind in "US":
+        classes = classes.astype(object)
+    return {
+        "lowest": np.array(-700.0),
+        "all": np.ones((k, k)),
+        "all_but_self": 1 - np.eye(k),
+        "gamma": gamma,
+        "gamma_less_1": gamma - 1,
+        "log_alpha": np.log(posterior.loss._alphas),
+        "log_shift": log_shift,
+        "class_weight": weight,
+        "classes": classes,
+        **({"second": np.array([0.0, 1.0])} if k == 2 else {}),
+    }
