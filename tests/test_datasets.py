@@ -1,14 +1,20 @@
-"""make_fraud: reproducible, in order of time, and blind to the future."""
+"""make_fraud: reproducible, in order of time, blind to the future; load_creditcard: all checked."""
 
+import hashlib
+import io
+import json
 import subprocess
 import sys
+from email.message import Message
+from http.client import IncompleteRead
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from focalboost import datasets
-from focalboost.datasets import FraudTable, make_fraud
+from focalboost.datasets import FraudTable, load_creditcard, make_fraud
 
 DAY = 86_400
 DELAY = 7 * DAY
@@ -258,3 +264,191 @@ def test_bad_fractions(table, fraction):
         table.split(fraction)
     with pytest.raises(TypeError, match=r"test_fraction must be a number in .*, got 'half'"):
         table.split("half")
+
+
+# ---- load_creditcard: without the network ----------------------------------------------------------
+
+COLUMNS = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
+
+
+@pytest.fixture
+def real():
+    """What scikit-learn returns for the real table: the same rows, frauds and types, other values."""
+    pd = pytest.importorskip("pandas")
+    n = 284_807
+    columns = {name: np.full(n, float(i)) for i, name in enumerate(COLUMNS)}
+    columns["Time"] = np.arange(n) // 2.0
+    fraud = np.arange(n) % 500 == 0
+    fraud[492 * 500 :] = False
+    columns["Class"] = pd.Categorical.from_codes(fraud.astype(int), ["0", "1"])
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture
+def fetch(monkeypatch):
+    """Put an answer in the place of scikit-learn's; ``calls`` is what it was asked for."""
+    sklearn_datasets = pytest.importorskip("sklearn.datasets")
+
+    def put(answer):
+        calls = []
+
+        def fetch_openml(**options):
+            calls.append(options)
+            if isinstance(answer, Exception):
+                raise answer
+            return type("Bunch", (), {"frame": answer})
+
+        monkeypatch.setattr(sklearn_datasets, "fetch_openml", fetch_openml)
+        return calls
+
+    return put
+
+
+def test_creditcard_form(real, fetch, tmp_path):
+    calls = fetch(real)
+    table = load_creditcard(data_home=tmp_path)
+    assert (calls[0]["data_id"], calls[0]["data_home"]) == (1597, tmp_path)
+    assert table.X.shape == (284_807, 29)
+    assert table.X.dtype == np.float32
+    assert_array_equal(table.X[7], np.arange(1, 30))  # neither Time nor Class
+    assert table.feature_names == tuple(COLUMNS[1:-1])
+    assert table.y.dtype == np.int8
+    assert_array_equal(np.flatnonzero(table.y), 500 * np.arange(492))
+    assert table.time.dtype == np.dtype("timedelta64[s]")
+    assert_array_equal(table.time.astype(int), np.arange(284_807) // 2)
+    assert repr(table) == "CreditCardTable(284807 payments, 492 frauds, 29 features, 40 hours)"
+
+    frame = table.frame()
+    assert list(frame.columns) == ["time", *COLUMNS[1:-1], "fraud"]
+    assert_array_equal(frame["fraud"], table.y)
+    assert_array_equal(frame["time"].to_numpy(), table.time)
+
+
+def test_creditcard_split_is_by_time(real, fetch):
+    fetch(real)
+    table = load_creditcard()
+    X, X_test, y, y_test = table.split(0.25)
+    assert abs(len(X_test) - 0.25 * 284_807) < 2
+    assert table.time[len(X) - 1] < table.time[len(X)]
+    assert_array_equal(np.concatenate([y, y_test]), table.y)
+    with pytest.raises(ValueError, match="test_fraction must leave rows in both parts"):
+        table.split(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.iloc[:-1], "284807 rows, .*, got 284806 rows, 492 with Class 1"),
+        (lambda t: t.assign(Class="0"), "492 of them with Class 1 .*, got 284807 rows, 0 with"),
+        (lambda t: t.assign(Class=t["Class"].astype(str).replace("0", "?")), "and 0 with 0$"),
+        (lambda t: t.drop(columns="Time"), "the columns Time, V1 to V28, .*, got V1, V2"),
+        (lambda t: t.rename(columns={"V3": "v3"}), "the columns Time, .*, got .*, v3, "),
+        (lambda t: t.assign(V5=np.nan), "finite values, got NaN"),
+        (lambda t: t.assign(Time=np.roll(t["Time"], 5)), "in order of Time, .* at row 5$"),
+    ],
+)
+def test_another_table_is_refused(real, fetch, change, message):
+    fetch(change(real))
+    with pytest.raises(ValueError, match="data set 1597 of OpenML must have .*" + message):
+        load_creditcard()
+
+
+@pytest.mark.parametrize(
+    "error", [URLError("no route to host"), TimeoutError("timed out"), IncompleteRead(b"")]
+)
+def test_offline_is_one_clear_error(fetch, tmp_path, error):
+    fetch(error)
+    with pytest.raises(OSError, match=r"openml\.org once.* make_fraud\(\) needs no") as raised:
+        load_creditcard(data_home=tmp_path)
+    assert isinstance(raised.value, ConnectionError)
+    assert str(tmp_path / "openml") in str(raised.value)
+    assert str(error) in str(raised.value)
+
+
+def test_other_errors_are_left_alone(fetch):
+    fetch(PermissionError("the cache is read-only"))
+    with pytest.raises(PermissionError, match="read-only"):
+        load_creditcard()
+
+
+@pytest.mark.parametrize("missing", ["sklearn.datasets", "pandas"])
+def test_what_to_install(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=missing) as raised:
+        load_creditcard()
+    assert 'pip install "focalboost[sklearn]" pandas' in str(raised.value)
+
+
+class Response(io.BytesIO):
+    """What urlopen returns, as far as scikit-learn looks at it."""
+
+    def info(self):
+        return Message()
+
+
+@pytest.fixture
+def openml(monkeypatch):
+    """OpenML's side, three rows: what scikit-learn really asks for, checks and leaves out."""
+    sklearn_openml = pytest.importorskip("sklearn.datasets._openml")
+    pytest.importorskip("pandas")
+    rows = [[time, *range(1, 30), f"'{label}'"] for time, label in ((0, 0), (0, 1), (90_000, 0))]
+    arff = "@relation creditcard\n@data\n" + "\n".join(",".join(map(str, r)) for r in rows) + "\n"
+    features = [
+        {
+            "name": name,
+            "data_type": "nominal" if name == "Class" else "numeric",
+            "is_target": str(name == "Class").lower(),
+            "is_ignore": "false",
+            "is_row_identifier": str(name == "Time").lower(),
+            "number_of_missing_values": "0",
+        }
+        for name in COLUMNS
+    ]
+    description = {
+        "name": "creditcard",
+        "version": "1",
+        "status": "active",
+        "format": "ARFF",
+        "description": "",
+        "url": "https://www.openml.org/data/v1/download/1/creditcard.arff",
+        "md5_checksum": hashlib.md5(arff.encode()).hexdigest(),
+    }
+    answers = {
+        "json/data/1597": {"data_set_description": description},
+        "json/data/features/1597": {"data_features": {"feature": features}},
+        "json/data/qualities/1597": {"data_qualities": {"quality": []}},
+    }
+    asked = []
+
+    def urlopen(request):
+        asked.append(request.full_url)
+        for end, answer in answers.items():
+            if request.full_url.endswith(end):
+                return Response(json.dumps(answer).encode())
+        assert request.full_url == description["url"]
+        return Response(arff.encode())
+
+    monkeypatch.setattr(sklearn_openml, "urlopen", urlopen)
+    monkeypatch.setattr(datasets, "_ROWS", 3)
+    monkeypatch.setattr(datasets, "_FRAUDS", 1)
+    return asked, description
+
+
+def test_through_scikit_learn_and_its_cache(openml, tmp_path):
+    asked, _ = openml
+    table = load_creditcard(data_home=tmp_path)
+    assert_array_equal(table.time.astype(int), [0, 0, 90_000])
+    assert_array_equal(table.y, [0, 1, 0])
+    assert_array_equal(table.X, [range(1, 30)] * 3)
+    assert len(asked) == 4
+    assert len(load_creditcard(data_home=tmp_path).y) == 3
+    assert len(asked) == 4  # nothing more: from the cache
+    assert list((tmp_path / "openml").rglob("creditcard.arff.gz"))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid cache, redownloading")
+def test_a_damaged_file_is_refused(openml, tmp_path):
+    _, description = openml
+    description["md5_checksum"] = "0" * 32
+    with pytest.raises(ValueError, match="md5 checksum"):
+        load_creditcard(data_home=tmp_path)
