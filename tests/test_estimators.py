@@ -477,9 +477,10 @@ class TestCompany:
 
     @both
     @pytest.mark.filterwarnings("ignore")
-    def test_shap(self, cls, data):
+    @pytest.mark.parametrize("many", [False, True], ids=["binary", "softmax"])
+    def test_shap(self, cls, many, data, classes):
         shap = pytest.importorskip("shap")
-        X, y = data
+        X, y = classes if many else data
         fitted = make(cls).fit(X, y)
         explanation = shap.TreeExplainer(fitted)(X[:50])
         values = explanation.values.sum(axis=1) + explanation.base_values
