@@ -5,11 +5,20 @@
 
 #pragma once
 
+#if defined(__CUDACC_RTC__)  // CUDA's runtime compiler: no C++ library, functions of its own
+using int32_t = int;
+using uint32_t = unsigned int;
+using int64_t = long long;
+using uint64_t = unsigned long long;
+#else
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#endif
 
-#if defined(_MSC_VER)
+#if defined(__CUDACC__)
+#define FOCAL_INLINE __device__ __forceinline__
+#elif defined(_MSC_VER)
 #define FOCAL_INLINE __forceinline
 #define FOCAL_APART __declspec(noinline)
 #else
@@ -19,12 +28,19 @@
 
 namespace FOCAL_ISA {
 
-#if defined(__FMA__) || defined(__aarch64__)
-FOCAL_INLINE float fma_(float a, float b, float c) { return std::fma(a, b, c); }
-FOCAL_INLINE double fma_(double a, double b, double c) { return std::fma(a, b, c); }
+#if !defined(__CUDACC__)
+using std::fabs;
+using std::fma;
+using std::memcpy;
+using std::sqrt;
+#endif
+
+#if defined(__FMA__) || defined(__aarch64__) || defined(__CUDACC__)
+FOCAL_INLINE float fma_(float a, float b, float c) { return fma(a, b, c); }
+FOCAL_INLINE double fma_(double a, double b, double c) { return fma(a, b, c); }
 // What the product a b loses in rounding.
-FOCAL_INLINE float lost(float a, float b, float product) { return std::fma(a, b, -product); }
-FOCAL_INLINE double lost(double a, double b, double product) { return std::fma(a, b, -product); }
+FOCAL_INLINE float lost(float a, float b, float product) { return fma(a, b, -product); }
+FOCAL_INLINE double lost(double a, double b, double product) { return fma(a, b, -product); }
 #else  // std::fma would be a call into the C library, a hundred times slower
 FOCAL_INLINE float fma_(float a, float b, float c) { return a * b + c; }
 FOCAL_INLINE double fma_(double a, double b, double c) { return a * b + c; }
@@ -36,7 +52,7 @@ template <class To, class From>
 FOCAL_INLINE To bits(From value) {
   static_assert(sizeof(To) == sizeof(From), "same size");
   To out;
-  std::memcpy(&out, &value, sizeof out);
+  memcpy(&out, &value, sizeof out);
   return out;
 }
 
@@ -102,7 +118,9 @@ FOCAL_INLINE double log1p_of(double e, double r) {
 
 template <class T>
 FOCAL_INLINE T larger(T a, T b) { return a > b ? a : b; }
-FOCAL_INLINE float magnitude(float x) { return std::fabs(x); }
-FOCAL_INLINE double magnitude(double x) { return std::fabs(x); }
+FOCAL_INLINE float magnitude(float x) { return fabs(x); }
+FOCAL_INLINE double magnitude(double x) { return fabs(x); }
+FOCAL_INLINE bool is_finite(float x) { return magnitude(x) <= 3.4028234663852886e38f; }
+FOCAL_INLINE bool is_finite(double x) { return magnitude(x) <= 1.7976931348623157e308; }
 
 }  // namespace FOCAL_ISA
