@@ -7,6 +7,7 @@ where the kind of object is wrong) and return the input as arrays of the form th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost._namespace import Array, namespace
+from focalboost._namespace import Array, as_array, namespace, to_numpy
 
 FloatArray = NDArray[np.floating]
 
 
 def _first(bad: Array) -> str:
     """Say where the first offence is: 'row 17', or 'row 17, column 2'."""
-    place = np.argwhere(np.asarray(bad))[0].tolist()
+    place = np.argwhere(to_numpy(bad))[0].tolist()
     if not place:
         return "the only entry"
     return f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
@@ -29,7 +30,7 @@ def _first(bad: Array) -> str:
 
 def _as_array(name: str, values: ArrayLike) -> Array:
     """Return ``values`` unchanged if they are an array of real numbers, else as a NumPy array."""
-    array: Array = values if hasattr(values, "__array_namespace__") else np.asarray(values)
+    array = as_array(values)
     xp = namespace(array)
     if not xp.isdtype(array.dtype, ("bool", "real floating", "integral")):
         raise ValueError(
@@ -49,15 +50,21 @@ def margin(values: ArrayLike, n_classes: int | None = None) -> Array:
         z = xp.astype(
             z, xp.float32
         )  # half precision holds neither the tails nor the host's contract
-    if n_classes is not None and (z.ndim == 0 or z.shape[-1] != n_classes):
-        raise ValueError(
-            f"margin must have shape (n, {n_classes}), one column per class, got {tuple(z.shape)}; "
-            f"in LightGBM and XGBoost set num_class={n_classes}"
-        )
+    if n_classes is not None:
+        columns(z.shape, n_classes)
     finite = xp.isfinite(z)
     if not bool(xp.all(finite)):
         raise ValueError(f"margin must be finite, got NaN or infinity at {_first(~finite)}")
     return z
+
+
+def columns(shape: tuple[int, ...], n_classes: int) -> None:
+    """Check that margins have one column per class."""
+    if len(shape) == 0 or shape[-1] != n_classes:
+        raise ValueError(
+            f"margin must have shape (n, {n_classes}), one column per class, got {tuple(shape)}; "
+            f"in LightGBM and XGBoost set num_class={n_classes}"
+        )
 
 
 def _integral_labels(y: ArrayLike, allowed: str, upper: int) -> Array:
@@ -69,7 +76,7 @@ def _integral_labels(y: ArrayLike, allowed: str, upper: int) -> Array:
     if xp.isdtype(labels.dtype, "real floating"):
         bad = bad | (labels != xp.floor(labels))  # NaN differs from itself
     if bool(xp.any(bad)):
-        value = np.asarray(labels)[tuple(np.argwhere(np.asarray(bad))[0])]
+        value = to_numpy(labels)[tuple(np.argwhere(to_numpy(bad))[0])]
         raise ValueError(f"labels must be {allowed}, got {value} at {_first(bad)}")
     return labels
 
@@ -106,10 +113,10 @@ def sample_weight(values: ArrayLike | None, n: int, like: Array) -> Array | None
     w = _as_array("sample_weight", values)
     _same_shape("sample_weight", w.shape, (n,))
     xp = namespace(like)
-    w = xp.astype(xp.asarray(w), like.dtype)
+    w = xp.astype(xp.asarray(to_numpy(w) if xp is np else w), like.dtype)
     bad = ~(xp.isfinite(w) & (w >= 0))
     if bool(xp.any(bad)):
-        value = np.asarray(w)[np.asarray(bad)][0]
+        value = to_numpy(w)[to_numpy(bad)][0]
         raise ValueError(f"sample_weight must be finite and >= 0, got {value} at {_first(bad)}")
     if n and not bool(xp.any(w > 0)):
         raise ValueError("sample_weight must not be all zero, got no positive weight")
@@ -199,7 +206,7 @@ def class_frequencies(
 
 def posterior(values: ArrayLike) -> FloatArray:
     """Check probabilities in [0, 1], floating."""
-    eta = np.asarray(_as_array("posterior", values))
+    eta = to_numpy(_as_array("posterior", values))
     if not np.issubdtype(eta.dtype, np.floating):
         eta = eta.astype(np.float64)
     bad = ~((eta >= 0) & (eta <= 1))
@@ -232,6 +239,19 @@ def priors(
     if checked[0].ndim != checked[1].ndim:
         raise ValueError("trained and target must both be numbers or both be vectors")
     return checked[0], checked[1]
+
+
+def device(value: Any) -> int | None:
+    """Check where gradients are computed; return the number of the CUDA device, -1 for the current one.
+
+    None for the processor.
+    """
+    found = re.fullmatch(r"cpu|cuda(?::(\d+))?", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:<number>', got {value!r}")
+    if value == "cpu":
+        return None
+    return -1 if found[1] is None else int(found[1])
 
 
 def n_threads(value: Any) -> int | None:

@@ -22,7 +22,7 @@ from focalboost import _binary, _kernel, _softmax, _validation, intercept, poste
 from focalboost import curvature as policy
 from focalboost._blocks import by_rows
 from focalboost._immutable import Immutable
-from focalboost._namespace import Array, namespace
+from focalboost._namespace import Array, namespace, to_numpy
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class BinaryFocalLoss(Immutable):
         >>> round(BinaryFocalLoss(gamma=2.0).intercept(y), 3), round(BinaryFocalLoss(0).intercept(y), 3)
         (-1.706, -4.595)
         """
-        labels = np.asarray(_validation.binary_labels(y))
+        labels = to_numpy(_validation.binary_labels(y))
         if labels.ndim != 1:
             raise ValueError(f"labels must have shape (n,), got {labels.shape}")
         w = _validation.sample_weight(sample_weight, len(labels), np.empty(0, np.float64))
@@ -496,7 +496,7 @@ class SoftmaxFocalLoss(Immutable):
         >>> SoftmaxFocalLoss(3, gamma=0).intercept([0, 0, 1, 2]).round(4)
         array([-0.6931, -1.3863, -1.3863])
         """
-        labels = np.asarray(_validation.class_labels(y, self.n_classes))
+        labels = to_numpy(_validation.class_labels(y, self.n_classes))
         w = _validation.sample_weight(sample_weight, len(labels), np.empty(0, np.float64))
         share = _validation.class_frequencies(labels, w, self.n_classes)
         absent = share == 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.typing import ArrayLike
+
+from focalboost._namespace import Array, as_array, namespace
 
 if TYPE_CHECKING:
     from focalboost.losses import Loss
@@ -19,12 +20,17 @@ def sums(
     With several targets, labels and margins (n, targets), each entry is one observation of its row's
     weight. No rows give (0.0, 0.0).
     """
-    per_row = np.asarray(loss.loss(y, margin, sample_weight))
-    total = float(per_row.sum(dtype=np.float64))
+    per_row = loss.loss(y, margin, sample_weight)
+    total = _sum(per_row)
     if sample_weight is None:
         return total, float(per_row.size)
     targets = per_row.size // max(len(per_row), 1)
-    return total, float(np.sum(sample_weight, dtype=np.float64)) * targets
+    return total, _sum(as_array(sample_weight)) * targets
+
+
+def _sum(values: Array) -> float:
+    xp = namespace(values)
+    return float(xp.sum(values, dtype=xp.float64))
 
 
 def focal_loss(

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import xgboost as xgb
@@ -20,10 +21,12 @@ from xgboost import collective
 
 from focalboost import _arguments, _binary, _validation, metrics
 from focalboost._immutable import Immutable
-from focalboost.curvature import POLICIES, Curvature
+from focalboost._kernel import cuda
+from focalboost._namespace import as_array
+from focalboost.curvature import FLOOR, POLICIES, Curvature
 from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss, for_trees
 
-__all__ = ["Metric", "Objective", "cv", "train"]
+__all__ = ["Arrays", "Metric", "Objective", "cv", "train"]
 
 _METRIC = "focal_loss"
 
@@ -39,9 +42,11 @@ class Objective(Immutable):
         What the trees are given as second derivative; see ``loss.gradient_curvature``. The softmax one
         is doubled, as XGBoost does for its own ``multi:softprob``, so that gamma = 0 with ``"exact"``
         is the native objective.
-    device : {"cpu"}
-        Where the gradient is computed. It works next to XGBoost's own ``device="cuda"``: margins then
-        come to the host and gradients go back once a round.
+    device : {"cpu", "cuda", "cuda:<number>"}
+        Where gradient and curvature are computed. On a CUDA device, which needs CuPy, margins go there
+        once a round and CuPy arrays are returned, which XGBoost's own ``device="cuda"`` takes without a
+        copy to the host. With ``"cpu"`` next to it gradients come from the host. ``train`` and ``cv`` of
+        this module follow ``device`` of the parameters.
     n_threads : int, optional
         Threads for gradient and curvature, used from half a million values on. None: as many as the
         process may run; ``train`` and ``cv`` of this module take over ``nthread`` from the parameters.
@@ -50,6 +55,8 @@ class Objective(Immutable):
     ------
     TypeError, ValueError
         If ``loss`` is not a focal loss, or an option is unknown.
+    ImportError, RuntimeError
+        When called with a CUDA ``device``: without CuPy, or without such a device.
 
     Notes
     -----
@@ -74,36 +81,80 @@ class Objective(Immutable):
     curvature: Curvature = "guarded"
     device: str = "cpu"
     n_threads: int | None = field(default=None, compare=False)
+    _uploaded: list[_Uploaded] = field(
+        default_factory=list, init=False, compare=False, repr=False
+    )  # what is on the device: of the labels that came last, if any
 
     def __post_init__(self) -> None:
         _check_loss(self.loss)
         object.__setattr__(self, "n_threads", _validation.n_threads(self.n_threads))
         _validation.one_of("curvature", self.curvature, POLICIES)
-        if self.device != "cpu":
-            raise ValueError(
-                f"device must be 'cpu', got {self.device!r}: gradients are computed on the host; "
-                "XGBoost's own device='cuda' works with it"
-            )
+        _validation.device(self.device)
 
-    def __call__(
-        self, a: Any, b: Any, sample_weight: Any = None
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_uploaded": []}  # another process has another device
+
+    def __call__(self, a: Any, b: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Return gradient and curvature, float32, in the margin's shape.
 
         Called by XGBoost as (margin, DMatrix) or as (y, margin[, sample_weight]).
         """
         y, margin, w, native = _arguments.read(a, b, sample_weight)
-        margin = np.asarray(margin)
+        margin = as_array(margin)
         softmax = isinstance(self.loss, SoftmaxFocalLoss)
         if margin.size == 0:  # a worker without rows
             shape = (0, self.loss.n_classes) if isinstance(self.loss, SoftmaxFocalLoss) else (0,)
             return np.empty(shape, np.float32), np.empty(shape, np.float32)
         if native and margin.ndim == 2 and not softmax:
             y = y.reshape(margin.shape)  # labels of several targets come flat up to XGBoost 3.1
+        if self.device != "cpu":
+            return self._derivatives(self._latest(y, w, margin.shape), margin)
         # Other dtypes and layouts are misread by XGBoost or freed while it reads them.
-        factor = 2.0 if softmax else 1.0
         return for_trees(
-            self.loss, y, margin, w, self.curvature, factor=factor, n_threads=self.n_threads
+            self.loss, y, margin, w, self.curvature, factor=self._factor, n_threads=self.n_threads
+        )
+
+    @property
+    def _factor(self) -> float:
+        return 2.0 if isinstance(self.loss, SoftmaxFocalLoss) else 1.0
+
+    def _latest(self, y: Any, w: Any, shape: tuple[int, ...]) -> cuda.Resident:
+        """Return what is on the device already, if labels and weights are the last ones."""
+        given = (y, w)
+        if not all(value is None or isinstance(value, np.ndarray) for value in given):
+            return self._resident(y, w, shape)  # on the device themselves: there is nothing to save
+        if self._uploaded:
+            last = self._uploaded[0]
+            if all(map(_same, last.given, given)) and (
+                shape[: last.resident.label.ndim] == last.resident.label.shape
+            ):
+                return last.resident
+        # Copies: the caller's arrays may change in place. XGBoost's own are fresh ones each round.
+        copies = tuple(None if value is None else value.copy() for value in given)
+        self._uploaded[:] = [_Uploaded(copies, self._resident(y, w, shape))]
+        return self._uploaded[0].resident
+
+    def _resident(self, y: Any, w: Any, shape: tuple[int, ...]) -> cuda.Resident:
+        """Check labels and weights for margins of that shape, and upload them."""
+        ordinal = _validation.device(self.device)
+        assert ordinal is not None
+        cuda.cupy()  # says what is missing, rather than what a label may be
+        softmax = isinstance(self.loss, SoftmaxFocalLoss)
+        if isinstance(self.loss, SoftmaxFocalLoss):
+            _validation.columns(shape, self.loss.n_classes)
+            label = _validation.class_labels(y, self.loss.n_classes, shape[0])
+        else:
+            label = _validation.binary_labels(y, shape)
+        if w is not None:
+            like = np.empty(0, np.float32) if isinstance(w, np.ndarray) else w
+            w = _validation.sample_weight(w, shape[0], like)
+        return cuda.Resident.of(
+            label, w, self.loss._gammas, self.loss._alphas, binary=not softmax, ordinal=ordinal
+        )
+
+    def _derivatives(self, resident: cuda.Resident, margin: Any) -> tuple[Any, Any]:
+        return resident.derivatives(
+            margin, curvature=self.curvature, floor=FLOOR, factor=self._factor
         )
 
     def params(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
@@ -143,6 +194,39 @@ class Objective(Immutable):
         else:
             params["base_score"] = _score(self.loss.intercept(labels, sample_weight))
         return params
+
+
+class _Uploaded(NamedTuple):
+    """Labels and weights as they were handed over, and what was made of them on the device."""
+
+    given: tuple[NDArray[Any] | None, ...]
+    resident: cuda.Resident
+
+
+def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return bool(np.array_equal(a, b))
+
+
+class _Run:
+    """An objective during one training run on a CUDA device.
+
+    The labels of a DMatrix are read and uploaded once: nobody else has it until the run ends.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._resident: WeakKeyDictionary[xgb.DMatrix, cuda.Resident] = WeakKeyDictionary()
+
+    def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[Any, Any]:
+        resident = self._resident.get(data)
+        if resident is None:
+            y, _, w, _ = _arguments.read(margin, data)
+            if isinstance(self._objective.loss, BinaryFocalLoss):
+                y = y.reshape(margin.shape)  # flat up to XGBoost 3.1
+            resident = self._resident[data] = self._objective._resident(y, w, margin.shape)
+        return self._objective._derivatives(resident, margin)
 
 
 def _score(z: float) -> float:
@@ -191,9 +275,28 @@ class Metric(Immutable):
         return (_METRIC, value) if native else value
 
 
+class Arrays(NamedTuple):
+    """Features, labels and weights where they are, in the host's memory or on a CUDA device.
+
+    Given to ``train`` in place of a DMatrix, margins stay beside them during training.
+
+    Attributes
+    ----------
+    X : array or frame of shape (n, p)
+        What XGBoost's inplace_predict takes: NumPy, pandas, CuPy, cuDF, SciPy CSR, ...
+    y : array of shape (n,)
+        Labels, as for a DMatrix.
+    weight : array of shape (n,), optional
+    """
+
+    X: Any
+    y: Any
+    weight: Any = None
+
+
 def train(
     params: Mapping[str, Any],
-    dtrain: xgb.DMatrix,
+    dtrain: xgb.DMatrix | Arrays,
     num_boost_round: int = 10,
     *,
     loss: Loss,
@@ -206,9 +309,13 @@ def train(
     Parameters
     ----------
     params : mapping
-        XGBoost's parameters. A ``base_score`` of yours is kept. ``objective`` may be left out.
-    dtrain : xgboost.DMatrix
-        With labels 0/1 (for softmax 0 .. K-1); weights are honoured.
+        XGBoost's parameters. A ``base_score`` of yours is kept. ``objective`` may be left out. With
+        ``device="cuda"`` gradient and curvature are computed there too, which needs CuPy; labels and
+        weights are uploaded once.
+    dtrain : xgboost.DMatrix or Arrays
+        With labels 0/1 (for softmax 0 .. K-1); weights are honoured. ``Arrays(X, y[, weight])`` train
+        the same model in a loop that never moves the margins: on a CUDA device nothing as long as the
+        rows crosses to the host. ``evals`` are then pairs of Arrays and a name.
     num_boost_round : int
     loss : BinaryFocalLoss or SoftmaxFocalLoss
     curvature : {"guarded", "exact", "expected"}
@@ -229,9 +336,14 @@ def train(
     ValueError
         Before any training: labels missing, outside the allowed ones or of a single class; weights
         negative, not finite or all zero; a contradicting ``objective`` or ``num_class``; parameters
-        that XGBoost would ignore in silence (``scale_pos_weight``).
+        that XGBoost would ignore in silence (``scale_pos_weight``). With ``Arrays``: DART, gblinear,
+        ``process_type="update"``, other metrics than the focal loss, and X on another device than
+        ``device`` says.
     TypeError
         If ``obj`` is given, or ``loss`` is not a focal loss.
+    ImportError, RuntimeError
+        With ``device="cuda"``: without CuPy, or without such a device. For gradients from the host
+        pass ``Objective(loss)`` to xgboost.train.
 
     Notes
     -----
@@ -246,29 +358,60 @@ def train(
     >>> booster.predict(xgb.DMatrix(X[[0, 45, 89]])).argmax(axis=1)
     array([0, 1, 2])
     """
-    objective = Objective(loss, curvature, n_threads=_threads(params))
+    objective = _objective(loss, curvature, params)
     _refuse_obj(host_keywords)
     host = _host_params(params, objective)
+    if isinstance(dtrain, Arrays):
+        if custom_metric is not None:
+            raise ValueError(
+                "custom_metric must be left out with Arrays: they are evaluated where they are, by the "
+                "focal loss; give a DMatrix to have other metrics"
+            )
+        from focalboost._xgboost_arrays import train as train_on_arrays
+
+        return train_on_arrays(host, dtrain, num_boost_round, objective, **host_keywords)
     for data, name in [(dtrain, "dtrain"), *(host_keywords.get("evals") or ())]:
         _check_data(data, loss, name)
-    if host_keywords.get("xgb_model") is None:
-        host = {**_prior(objective, dtrain), **host}
-    elif "base_score" in host:
-        raise ValueError(
-            "base_score must not be given next to xgb_model: the loaded model has its own, and another "
-            "one would move every prediction of it"
-        )
+    host = _with_prior(host, objective, dtrain, host_keywords.get("xgb_model"))
     exact = ExactMetrics(_arguments.combine(Metric(loss), custom_metric))
     callbacks = [exact, *(host_keywords.pop("callbacks", None) or ())]
     return xgb.train(
         host,
         dtrain,
         num_boost_round,
-        obj=objective,
+        obj=_for_run(objective),
         custom_metric=exact.evaluate,
         callbacks=callbacks,
         **host_keywords,
     )
+
+
+def _objective(loss: Loss, curvature: Curvature, params: Mapping[str, Any]) -> Objective:
+    """Return the objective for XGBoost's parameters: its device and threads are followed."""
+    device = str(params.get("device") or "cpu")
+    device = "cuda" + device[3:] if device.split(":")[0] == "gpu" else device  # XGBoost takes both
+    objective = Objective(loss, curvature, device, n_threads=_threads(params))
+    if device != "cpu":
+        cuda.cupy()  # says what is missing before anything is trained
+    return objective
+
+
+def _for_run(objective: Objective) -> Objective | _Run:
+    return objective if objective.device == "cpu" else _Run(objective)
+
+
+def _with_prior(
+    host: dict[str, Any], objective: Objective, dtrain: xgb.DMatrix, xgb_model: Any
+) -> dict[str, Any]:
+    """Return the parameters with the prior of the data; a model that is continued has its own."""
+    if xgb_model is None:
+        return {**_prior(objective, dtrain), **host}
+    if "base_score" in host:
+        raise ValueError(
+            "base_score must not be given next to xgb_model: the loaded model has its own, and another "
+            "one would move every prediction of it"
+        )
+    return host
 
 
 def cv(
@@ -304,7 +447,7 @@ def cv(
     ValueError, TypeError
         As ``train``.
     """
-    objective = Objective(loss, curvature, n_threads=_threads(params))
+    objective = _objective(loss, curvature, params)
     _refuse_obj(host_keywords)
     host = _host_params(params, objective)
     _check_data(dtrain, loss, "dtrain")
@@ -321,7 +464,7 @@ def cv(
         host,
         dtrain,
         num_boost_round,
-        obj=objective,
+        obj=_for_run(objective),
         custom_metric=exact.evaluate,
         callbacks=callbacks,
         fpreproc=with_prior,

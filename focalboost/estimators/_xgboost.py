@@ -44,7 +44,8 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         "logloss" and "error" (and XGBoost's and LightGBM's variants of those names) are computed from
         the posterior; auc, aucpr and other ranking metrics by XGBoost. A callable gets labels
         0 .. K-1 and P(y=1), or (n, K) for more than two classes, and lower is better. The last one
-        drives ``early_stopping_rounds``.
+        drives ``early_stopping_rounds``. With ``device="cuda"`` gradients are computed there too, which
+        needs CuPy.
 
     Attributes
     ----------
@@ -132,8 +133,8 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         check_consistent_length(X, codes)
         _check_continued(xgb_model, posterior)
         _refuse_objective(self.objective)
-        threads = self.n_jobs if self.n_jobs is not None and self.n_jobs > 0 else None
-        objective = fx.Objective(posterior.loss, self.focal_curvature, n_threads=threads)
+        of_host = {"device": self.device, "nthread": self.n_jobs}
+        objective = fx._objective(posterior.loss, self.focal_curvature, of_host)
         fx._host_params(_given(super().get_xgb_params()), objective)
 
         builtin, own = _split(self.eval_metric, posterior)

@@ -156,8 +156,6 @@ class TestObjective:
             fx.Objective(2.0)
         with pytest.raises(ValueError, match="curvature must be one of"):
             fx.Objective(FOCAL, "newton")
-        with pytest.raises(ValueError, match="device must be 'cpu'"):
-            fx.Objective(FOCAL, device="cuda")
         with pytest.raises(ValueError, match="without labels"):
             xgb.train(QUICK, xgb.DMatrix(X), 1, obj=fx.Objective(FOCAL))
         with pytest.raises(ValueError, match=r"labels must be 0 or 1, got 2.0 at row 0"):
@@ -540,3 +538,123 @@ def test_xgboosts_own_conformance_checks():
         fx.Objective(BinaryFocalLoss(0.0), "exact")(z, d), logistic(z, d), strict=True
     ):
         assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+class TestArrays:
+    """The loop that keeps margins beside the features; on the processor, where it is the same code."""
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"subsample": 0.7, "seed": 3}, {"num_parallel_tree": 3}]
+    )
+    @pytest.mark.parametrize("loss", [FOCAL, SOFTMAX], ids=str)
+    @pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
+    def test_is_the_model_of_train(self, loss, weighted, options, data, classes):
+        X, y = classes if loss is SOFTMAX else data
+        w = tables.weights(len(y)) if weighted else None
+        h = len(y) // 2
+        d = xgb.QuantileDMatrix(X[:h], y[:h], weight=None if w is None else w[:h])
+        v = xgb.QuantileDMatrix(X[h:], y[h:], weight=None if w is None else w[h:], ref=d)
+        one, other = {}, {}
+        keywords = {"loss": loss, "early_stopping_rounds": 5, "verbose_eval": False}
+        expected = fx.train(
+            {**QUICK, **options}, d, 60, evals=[(d, "t"), (v, "v")], evals_result=one, **keywords
+        )
+        rows = fx.Arrays(X[:h], y[:h], None if w is None else w[:h])
+        later = fx.Arrays(X[h:], y[h:], None if w is None else w[h:])
+        evals = [(rows, "t"), (later, "v")]
+        booster = fx.train(
+            {**QUICK, **options}, rows, 60, evals=evals, evals_result=other, **keywords
+        )
+        assert bytes(booster.save_raw()) == bytes(expected.save_raw())
+        assert booster.best_iteration == expected.best_iteration
+        assert booster.best_iteration < 54  # it did stop
+        for name in ("t", "v"):
+            assert_array_equal(one[name]["focal_loss"], other[name]["focal_loss"])
+
+    def test_several_targets(self, data):
+        X, y = data
+        both = np.column_stack([y, X[:, 2] > 1])
+        expected = fx.train(QUICK, xgb.QuantileDMatrix(X, both), 8, loss=FOCAL)
+        booster = fx.train(QUICK, fx.Arrays(X, both), 8, loss=FOCAL)
+        assert bytes(booster.save_raw()) == bytes(expected.save_raw())
+
+    def test_continued(self, data):
+        X, y = data
+        d = xgb.QuantileDMatrix(X, y)
+        start = fx.train(QUICK, d, 5, loss=FOCAL)
+        expected = fx.train(QUICK, d, 5, loss=FOCAL, xgb_model=start)
+        booster = fx.train(QUICK, fx.Arrays(X, y), 5, loss=FOCAL, xgb_model=start)
+        assert bytes(booster.save_raw()) == bytes(expected.save_raw())
+        assert booster.num_boosted_rounds() == 10
+
+    def test_frames_and_callbacks(self, data):
+        pd = pytest.importorskip("pandas")
+        X, y = data
+        frame = pd.DataFrame(X, columns=list("abcdef")).assign(
+            g=pd.Categorical(np.where(X[:, 0] > 0, "x", "y"))
+        )
+        seen = []
+
+        class Watch(xgb.callback.TrainingCallback):
+            def after_iteration(self, model, epoch, evals_log):
+                seen.append((epoch, dict(evals_log["v"])))
+                return epoch == 3
+
+        table = fx.Arrays(frame, pd.Series(y))
+        booster = fx.train(
+            QUICK,
+            table,
+            9,
+            loss=FOCAL,
+            evals=[(table, "v")],
+            callbacks=[Watch()],
+            verbose_eval=False,
+        )
+        assert booster.num_boosted_rounds() == len(seen) == 4
+        assert booster.feature_names == [*"abcdefg"]
+        d = xgb.DMatrix(frame, y, enable_categorical=True)
+        expected = fx.train(QUICK, d, 4, loss=FOCAL)
+        assert_allclose(
+            booster.predict(d, output_margin=True),
+            expected.predict(d, output_margin=True),
+            atol=1e-6,
+        )
+
+    @pytest.mark.parametrize(
+        ("params", "keywords", "message"),
+        [
+            ({"booster": "dart"}, {}, "booster must not be 'dart' with Arrays"),
+            ({"booster": "gblinear"}, {}, "booster must not be 'gblinear' with Arrays"),
+            ({"process_type": "update"}, {}, "process_type must not be 'update'"),
+            ({"eval_metric": "auc"}, {}, "eval_metric must be left out with Arrays, got 'auc'"),
+            ({}, {"custom_metric": fx.Metric(FOCAL)}, "custom_metric must be left out with Arrays"),
+            ({"scale_pos_weight": 3}, {}, "scale_pos_weight must not be set"),
+        ],
+    )
+    def test_what_cannot_work(self, params, keywords, message, data):
+        with pytest.raises(ValueError, match=message):
+            fx.train({**QUICK, **params}, fx.Arrays(*data), 3, loss=FOCAL, **keywords)
+
+    def test_wrong_tables(self, data):
+        X, y = data
+        good = fx.Arrays(X, y)
+
+        def train(table, *evals):
+            return fx.train(QUICK, table, 3, loss=FOCAL, evals=list(evals), verbose_eval=False)
+
+        with pytest.raises(ValueError, match="labels must be 0 or 1, got 2"):
+            train(fx.Arrays(X, y + 1))
+        with pytest.raises(ValueError, match="at least two classes"):
+            train(fx.Arrays(X, np.zeros(len(y))))
+        with pytest.raises(ValueError, match="labels must be 0 or 1, got nan"):
+            train(good, (fx.Arrays(X, np.where(y, np.nan, 0)), "v"))
+        with pytest.raises(ValueError, match=r"labels must have shape \(2000,\), got \(1999,\)"):
+            train(good, (fx.Arrays(X, y[:-1]), "v"))
+        with pytest.raises(ValueError, match="sample_weight must be finite and >= 0"):
+            train(good, (fx.Arrays(X, y, -np.ones(len(y))), "v"))
+        with pytest.raises(ValueError, match="evals must have names of their own"):
+            train(good, (good, "v"), (good, "v"))
+        with pytest.raises(TypeError, match="v must be Arrays like the training data, got DMatrix"):
+            train(good, (xgb.DMatrix(X, y), "v"))
+        with pytest.raises(TypeError, match="obj must not be given"):
+            fx.train(QUICK, good, 3, loss=FOCAL, obj=fx.Objective(FOCAL))

@@ -1,0 +1,165 @@
+"""The fused pass on a CUDA device: kernel.cu, compiled when first used and launched through CuPy.
+
+Labels, weights and parameters go to the device once, in a ``Resident``; a round then moves the margins
+there (not even them, if they are there already) and four bytes back, which say whether a margin was not
+finite. No loss object comes here, and no host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from focalboost._kernel import _POLICIES, _PRODUCTS
+from focalboost._namespace import Array
+
+_THREADS = 256
+_MOST_BLOCKS = 1 << 16  # the kernel's threads then take several rows each
+
+
+@cache
+def cupy() -> Any:
+    """Return CuPy, if it can use a device.
+
+    Raises
+    ------
+    ImportError
+        If CuPy is not installed, or too old.
+    RuntimeError
+        If there is no CUDA device.
+    """
+    remedy = (
+        "device='cuda' computes gradients with CuPy 14 or newer: pip install \"focalboost[gpu]\" "
+        "(for CUDA 13; cupy-cuda12x for CUDA 12), or pass device='cpu'"
+    )
+    try:
+        import cupy as found
+    except ImportError as error:
+        raise ImportError(f"{remedy}; got {error}") from error
+    if int(found.__version__.split(".")[0]) < 14:
+        raise ImportError(f"{remedy}; got CuPy {found.__version__}")
+    try:
+        count = found.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy's own class, which differs where there is no driver
+        raise RuntimeError(
+            f"device='cuda' needs a CUDA device and its driver, got {error}"
+        ) from error
+    if count == 0:
+        raise RuntimeError("device='cuda' needs a CUDA device, and CuPy finds none")
+    return found
+
+
+def on(ordinal: int) -> Any:
+    """Return a context in which the device of that number is the current one; -1 leaves it as it is."""
+    cp = cupy()
+    count = cp.cuda.runtime.getDeviceCount()
+    if ordinal >= count:
+        raise RuntimeError(
+            f"device='cuda:{ordinal}' must be one of the CUDA devices 0 .. {count - 1} of this machine"
+        )
+    return cp.cuda.Device(None if ordinal < 0 else ordinal)
+
+
+@cache
+def _kernel(name: str, halves: int, policy: int) -> Any:
+    folder = Path(__file__).parent
+    options = (
+        "--std=c++17",
+        "-fmad=false",  # fma where it is written, so that rounding is the processor's
+        f"-I{folder}",
+        "-DFOCAL_ISA=cuda",
+        f"-DFOCAL_HALVES={halves}",
+        f"-DFOCAL_POLICY={policy}",
+    )
+    return cupy().RawKernel((folder / "kernel.cu").read_text(encoding="utf-8"), name, options)
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """What stays on the device during a training run.
+
+    ``label`` int32, in the margins' shape (for softmax (n,)); ``weight`` float32 (n,) or None; ``gamma``
+    and ``alpha`` float64, one per label; ``complaint`` int32 (1,).
+    """
+
+    ordinal: int
+    binary: bool
+    label: Any
+    weight: Any
+    gamma: Any
+    alpha: Any
+    complaint: Any
+    halves: int
+
+    @classmethod
+    def of(
+        cls,
+        label: Array,
+        weight: Array | None,
+        gamma: tuple[float, ...],
+        alpha: tuple[float, ...],
+        *,
+        binary: bool,
+        ordinal: int,
+    ) -> Self:
+        """Upload labels and weights that have been checked; those on the device already stay there."""
+        with on(ordinal):
+            cp = cupy()
+            return cls(
+                ordinal=ordinal,
+                binary=binary,
+                label=_contiguous(label, cp.int32),
+                weight=None if weight is None else _contiguous(weight, cp.float32),
+                gamma=cp.asarray(np.array(gamma)),
+                alpha=cp.asarray(np.array(alpha)),
+                complaint=cp.zeros(1, dtype=cp.int32),
+                halves=_PRODUCTS.get(gamma[0], -1) if len(set(gamma)) == 1 else -1,
+            )
+
+    def derivatives(
+        self, margin: Array, *, curvature: str, floor: float, factor: float
+    ) -> tuple[Any, Any]:
+        """Return gradient and curvature of margins (n,), (n, targets) or (n, K): CuPy float32, C order.
+
+        They are ready on CuPy's current stream, which their ``__cuda_array_interface__`` names.
+
+        Raises
+        ------
+        ValueError
+            If a margin is not finite.
+        """
+        cp = cupy()
+        with on(self.ordinal):
+            z = _contiguous(margin, cp.float32)
+            gradient, bent = cp.empty(z.shape, cp.float32), cp.empty(z.shape, cp.float32)
+            rows = z.size if self.binary else z.shape[0]
+            if rows == 0:
+                return gradient, bent
+            # Margins of a row: several targets of one weight, or the classes.
+            per_row = z.size // z.shape[0]
+            policy = _POLICIES[curvature]
+            halves = -1 if curvature == "expected" else self.halves
+            kernel = _kernel("binary_rows" if self.binary else "softmax_rows", halves, policy)
+            blocks = min((rows + _THREADS - 1) // _THREADS, _MOST_BLOCKS)
+            null = np.uint64(0)
+            kernel(
+                (blocks,),
+                (_THREADS,),
+                (
+                    *(z, self.label, null if self.weight is None else self.weight),
+                    *(self.gamma, self.alpha, np.int64(rows), np.int32(per_row)),
+                    *(np.float64(floor), np.float64(factor), gradient, bent, self.complaint),
+                ),
+            )
+            if int(self.complaint[0]):  # waits for the kernel, as the host's next step would
+                self.complaint.fill(0)
+                raise ValueError("margin must be finite, got NaN or infinity")
+            return gradient, bent
+
+
+def _contiguous(values: Array, dtype: Any) -> Any:
+    return cupy().ascontiguousarray(cupy().asarray(values), dtype=dtype)

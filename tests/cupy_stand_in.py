@@ -1,0 +1,157 @@
+"""A stand-in for CuPy: what focalboost asks of it, on the processor.
+
+Arrays are NumPy's inside and refuse what CuPy's refuse: to become a NumPy array without being asked.
+``RawKernel`` compiles the CUDA source with the C++ compiler and runs its grid as one thread. What it
+cannot tell is whether a device would do the same; that needs one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+
+HEADER = Path(__file__).with_name("cuda_on_host.hpp")
+COMPILER = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
+STREAM = 1  # CUDA's legacy default stream
+
+
+class ndarray:
+    """A device array; ``host`` holds its values."""
+
+    def __init__(self, host):
+        self.host = host
+
+    shape = property(lambda self: self.host.shape)
+    dtype = property(lambda self: self.host.dtype)
+    size = property(lambda self: self.host.size)
+    ndim = property(lambda self: self.host.ndim)
+
+    def __array__(self, *_, **__):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+    @property
+    def __cuda_array_interface__(self):
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.host.ctypes.data, False),
+            "strides": None if self.host.flags.c_contiguous else self.host.strides,
+            "version": 3,
+            "stream": STREAM,
+        }
+
+    def get(self):
+        return self.host.copy()
+
+    def fill(self, value):
+        self.host.fill(value)
+
+    def astype(self, dtype):
+        return ndarray(self.host.astype(dtype))
+
+    def __getitem__(self, key):
+        return ndarray(self.host[key])
+
+    def __int__(self):
+        return int(self.host)
+
+
+@functools.cache
+def _compiled(source, options):
+    assert COMPILER, "tests that need it are skipped"
+    folder = Path(tempfile.gettempdir()) / "focalboost-tests"
+    folder.mkdir(exist_ok=True)
+    key = hashlib.sha256((source + str(options) + HEADER.read_text()).encode())
+    for option in options:
+        if option.startswith("-I"):
+            for header in sorted(Path(option[2:]).glob("*.hpp")):
+                key.update(header.read_bytes())
+    library = folder / f"{key.hexdigest()[:20]}.so"
+    if not library.exists():
+        kept = [option for option in options if option != "-fmad=false"]
+        made = Path(tempfile.mkdtemp()) / "kernel.so"
+        command = [COMPILER, *kept, "-O1", "-ffp-contract=off", "-mfma", "-shared", "-fPIC"]
+        command += ["-include", str(HEADER), "-x", "c++", "-", "-o", str(made)]
+        subprocess.run(command, input=source.encode(), check=True)
+        made.replace(library)  # at once, for tests that run side by side
+    return ctypes.CDLL(str(library))
+
+
+class RawKernel:
+    def __init__(self, source, name, options):
+        self.name, self.compiled = name, (source, options)
+
+    def __call__(self, grid, block, arguments):
+        assert grid[0] >= 1
+        assert 1 <= block[0] <= 1024
+        sent = []
+        for argument in arguments:
+            if isinstance(argument, ndarray):
+                assert argument.host.flags.c_contiguous
+                sent.append(ctypes.c_void_p(argument.host.ctypes.data))
+            else:
+                kinds = {"u8": ctypes.c_void_p, "i8": ctypes.c_int64, "i4": ctypes.c_int32}
+                kind = kinds.get(argument.dtype.str[1:], ctypes.c_double)
+                sent.append(kind(argument.item()))
+        getattr(_compiled(*self.compiled), self.name)(*sent)
+
+
+def module(devices=1, version="14.0.0"):
+    """Return the module ``cupy``; ``log`` counts what was moved to the device, in bytes."""
+    cupy = ModuleType("cupy")
+    log = []
+
+    def asarray(values):
+        if isinstance(values, ndarray):
+            return values
+        log.append(np.asarray(values).nbytes)
+        return ndarray(np.array(values))
+
+    def count():
+        if devices == 0:
+            raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+        return devices
+
+    def device(ordinal=None):
+        cupy.current.append(ordinal)
+        return contextlib.nullcontext()
+
+    cupy.__version__ = version
+    cupy.ndarray, cupy.RawKernel, cupy.asarray, cupy.log = ndarray, RawKernel, asarray, log
+    cupy.current = []
+    cupy.int32, cupy.float32, cupy.float64 = np.int32, np.float32, np.float64
+    cupy.empty = lambda shape, dtype: ndarray(np.full(shape, 7, dtype))
+    cupy.zeros = lambda shape, dtype: ndarray(np.zeros(shape, dtype))
+    cupy.ascontiguousarray = lambda a, dtype: ndarray(np.ascontiguousarray(a.host, dtype))
+    cupy.cuda = SimpleNamespace(Device=device, runtime=SimpleNamespace(getDeviceCount=count))
+    return cupy
+
+
+@contextlib.contextmanager
+def installed(cupy):
+    """Make ``import cupy`` give that module (None: fail) within the context."""
+    from focalboost._kernel import cuda
+
+    before = sys.modules.get("cupy")
+    sys.modules["cupy"] = cupy
+    cuda.cupy.cache_clear()
+    cuda._kernel.cache_clear()
+    try:
+        yield cupy
+    finally:
+        cuda.cupy.cache_clear()
+        cuda._kernel.cache_clear()
+        if before is None:
+            sys.modules.pop("cupy", None)
+        else:
+            sys.modules["cupy"] = before
