@@ -105,7 +105,7 @@ def train(
         booster = monitor.after_training(booster)
     if evals_result is not None:
         evals_result.update(history)
-    return booster.reset()
+    return booster.reset()  # of the data it holds, as xgboost.train does
 
 
 def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: str) -> None:

@@ -195,6 +195,13 @@ class TestProtocol:
             ):
                 fx.Objective(BinaryFocalLoss(), device="cuda:2")(y, margin)
 
+    def test_rows_must_be_where_the_parameters_say(self, cupy):
+        X, y = tables.binary(200)
+        there = fx.Arrays(cupy.asarray(X), cupy.asarray(y))
+        for table, params in ((fx.Arrays(X, y), {**QUICK, "device": "cuda"}), (there, QUICK)):
+            with pytest.raises(ValueError, match="X of dtrain must be where the parameters say"):
+                fx.train(params, table, 2, loss=BinaryFocalLoss())
+
     def test_copies_leave_the_device_behind(self, cupy):
         import pickle
 
