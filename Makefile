@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
+PYTEST = $(BIN)/python -m pytest -n auto
 
 .PHONY: demo test test-all lint types docs format bench sanitize clean help
 
@@ -26,12 +27,12 @@ demo: .venv/demo
 
 # Twice: with the compiled kernel, and with the formulas in NumPy that serve where there is none.
 test: .venv/test
-	$(BIN)/python -m pytest -m "not slow"
-	FOCALBOOST_KERNEL=numpy $(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
+	FOCALBOOST_KERNEL=numpy $(PYTEST) -q -m "not slow"
 
-test-all: .venv/test
-	$(BIN)/python -m pytest
-	FOCALBOOST_KERNEL=numpy $(BIN)/python -m pytest -q
+test-all: .venv/test-all
+	$(PYTEST)
+	FOCALBOOST_KERNEL=numpy $(PYTEST) -q
 
 lint: .venv/lint
 	$(BIN)/ruff check .
@@ -73,6 +74,10 @@ clean:
 
 .venv/test: .venv/pip pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable ".[all]" --group test
+	@touch $@
+
+.venv/test-all: .venv/test
+	$(BIN)/python -m pip install --quiet --group test-all
 	@touch $@
 
 .venv/lint: .venv/pip pyproject.toml

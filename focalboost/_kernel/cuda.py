@@ -34,7 +34,7 @@ def cupy() -> Any:
     """
     remedy = (
         "device='cuda' computes gradients with CuPy 14 or newer: pip install \"focalboost[gpu]\" "
-        "(for CUDA 13; cupy-cuda12x for CUDA 12), or pass device='cpu'"
+        "(for CUDA 13; cupy-cuda12x for CUDA 12). Objective(loss) computes them on the host"
     )
     try:
         import cupy as found

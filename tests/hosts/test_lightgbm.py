@@ -1,9 +1,14 @@
 """LightGBM: objective, metric, train, cv and finalize, and the traps of its custom-objective path."""
 
 import copy
+import importlib.metadata
 import inspect
+import os
 import pickle
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
@@ -550,3 +555,35 @@ class TestBadInput:
             entry(QUICK, dataset(*data), loss=FOCAL, fobj=lambda *a: a)
         with pytest.raises(TypeError, match="loss"):
             entry(QUICK, dataset(*data))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("many", [False, True], ids=["binary", "softmax"])
+def test_opencl(many, tmp_path):
+    """device_type="gpu" gives the model of the processor; pocl is an OpenCL device on the processor."""
+    try:
+        files = importlib.metadata.files("pocl-binary-distribution") or ()
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("no OpenCL device: pip install pocl-binary-distribution brings one")
+    (library,) = (file for file in files if "libpocl" in file.name)
+    code = f"""
+import lightgbm as lgb, numpy as np
+import focalboost.lightgbm as fl
+from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
+from tests.hosts import tables
+X, y = tables.{"multiclass" if many else "binary"}()
+loss = {SOFTMAX if many else FOCAL!r}
+params = {{"verbosity": -1, "num_threads": 1, "max_bin": 63, "gpu_use_dp": True, "lambda_l2": 1.0}}
+one, other = (
+    fl.train(params | device, lgb.Dataset(X, y), 10, loss=loss).predict(X, raw_score=True)
+    for device in ({{}}, {{"device_type": "gpu"}})
+)
+assert abs(one).max() > 1
+np.testing.assert_allclose(other, one, atol=1e-6)
+"""
+    environment = {**os.environ, "OCL_ICD_FILENAMES": str(library.locate())}
+    root = str(Path(__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr

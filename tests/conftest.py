@@ -1,0 +1,7 @@
+"""What holds for every test."""
+
+import os
+
+# Threads that wait must not spin: on a busy machine, or with tests side by side, that costs ten times
+# the time. Before a library with OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
