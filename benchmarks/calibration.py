@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.special import expit, softmax
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from focalboost import FocalLGBMClassifier, FocalXGBClassifier
+from focalboost.plotting import ReliabilityDisplay
 
 GAMMAS = (0.5, 1.0, 2.0, 5.0)
 # name: file, target, columns that are no features
@@ -113,16 +113,10 @@ def score(model: Any, X: np.ndarray) -> np.ndarray:
 
 def draw(axes: Any, name: str, data: Data, model: Any) -> None:
     """Draw reliability of raw score and posterior of a binary model."""
-    for label, probability in (
-        ("raw score", score(model, data.X_test)),
-        ("posterior", model.predict_proba(data.X_test)),
-    ):
-        true, predicted = calibration_curve(
-            data.y_test, probability[:, 1], n_bins=10, strategy="quantile"
-        )
-        axes.plot(predicted, true, "o-", label=label, markersize=4)
-    axes.plot([1e-5, 1], [1e-5, 1], color="0.6", linewidth=1)
-    axes.set(xscale="log", yscale="log", title=name, xlabel="predicted", ylabel="observed")
+    display = ReliabilityDisplay.from_estimator(
+        model, data.X_test, data.y_test, strategy="positives", scale="log", ax=axes
+    )
+    display.ax_.set_title(name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -143,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     for gamma in GAMMAS:
         report.add_column(f"gamma {gamma:g}", justify="right")
     mpl.use("Agg")
-    figure, panels = plt.subplots(2, 4, figsize=(12, 6), layout="constrained")
+    figure, panels = plt.subplots(2, 4, figsize=(16, 8), layout="constrained")
     free = list(panels.flat)
     for name in track(TABLES, description="training", transient=True):
         data = load(options.folder, name)
@@ -160,7 +154,6 @@ def main(arguments: list[str] | None = None) -> int:
             report.add_row(*row)
     Console(width=110).print(report)
     if options.plot:
-        panels.flat[0].legend()
         for axes in free:
             axes.set_visible(False)
         figure.savefig(options.plot, dpi=120)
