@@ -1,13 +1,19 @@
-"""Sphinx configuration: Markdown pages, the API from the docstrings, warnings are errors (make docs)."""
+"""Sphinx configuration: pages, notebooks, figures made by the code beside them, the API from docstrings.
+
+Warnings are errors (make docs).
+"""
 
 import importlib.metadata
+import shutil
+from pathlib import Path
 
 project = "focalboost"
 copyright = "the focalboost contributors"
 version = release = importlib.metadata.version("focalboost")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
+    "matplotlib.sphinxext.plot_directive",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -21,6 +27,18 @@ autodoc_typehints = "none"  # numpydoc sections say more
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 exclude_patterns = ["_build"]
+
+# The notebooks are shown as they were run; they lie with the other examples.
+nb_execution_mode = "off"
+nb_merge_streams = True
+_here = Path(__file__).parent
+(_here / "notebooks").mkdir(exist_ok=True)
+for notebook in (_here.parent / "examples").glob("*.ipynb"):
+    shutil.copy(notebook, _here / "notebooks")
+
+plot_formats = [("svg", 100)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 html_theme = "furo"
 html_title = f"focalboost {version}"

@@ -2,7 +2,11 @@
 
 import copy
 import json
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -658,3 +662,17 @@ class TestArrays:
             train(good, (xgb.DMatrix(X, y), "v"))
         with pytest.raises(TypeError, match="obj must not be given"):
             fx.train(QUICK, good, 3, loss=FOCAL, obj=fx.Objective(FOCAL))
+
+
+@pytest.mark.slow
+def test_dask():
+    """Two workers train the model of one, and the metric of unequal shards is that of all rows."""
+    pytest.importorskip("distributed")
+    run = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("on_dask.py"))],
+        cwd=str(Path(__file__).parents[2]),
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
