@@ -115,6 +115,12 @@ def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: s
                 f"{parameter} must not be {host[parameter]!r} with Arrays: {wrong[host[parameter]]}; "
                 "give a DMatrix"
             )
+    for parameter in ("rate_drop", "one_drop"):
+        if host.get(parameter):
+            raise ValueError(
+                f"{parameter} must not be set with Arrays, got {host[parameter]!r}: "
+                f"{_REFUSED['booster']['dart']}; give a DMatrix"
+            )
     if host.get("eval_metric"):
         raise ValueError(
             f"eval_metric must be left out with Arrays, got {host['eval_metric']!r}: they are evaluated "

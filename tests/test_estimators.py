@@ -510,6 +510,7 @@ class TestCompany:
 
 
 class TestHostOptions:
+    @pytest.mark.filterwarnings("ignore")  # XGBoost 3.4 deprecates two of these boosters
     @both
     @pytest.mark.parametrize("boosting", ["dart", "linear", "monotone", "goss"])
     def test_trains(self, cls, boosting, data):

@@ -629,6 +629,7 @@ class TestArrays:
         [
             ({"booster": "dart"}, {}, "booster must not be 'dart' with Arrays"),
             ({"booster": "gblinear"}, {}, "booster must not be 'gblinear' with Arrays"),
+            ({"rate_drop": 0.1}, {}, r"rate_drop must not be set with Arrays, got 0\.1"),
             ({"process_type": "update"}, {}, "process_type must not be 'update'"),
             ({"eval_metric": "auc"}, {}, "eval_metric must be left out with Arrays, got 'auc'"),
             ({}, {"custom_metric": fx.Metric(FOCAL)}, "custom_metric must be left out with Arrays"),
