@@ -41,5 +41,7 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["notebooks.css"]
 html_title = f"focalboost {version}"
 html_theme_options = {"navigation_with_keys": True}
