@@ -52,10 +52,15 @@ def with_path(path: str, command: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
-def fused(loss: Loss, y: Any, margin: Any, curvature: Any = "guarded") -> Callable[[], object]:
-    """Return the call that the objectives make, on one thread."""
+def fused(
+    loss: Loss, y: Any, margin: Any, curvature: Any = "guarded", *, reuse: bool = False
+) -> Callable[[], object]:
+    """Return the call that the objectives make, on one thread; new arrays each time, or the same."""
     order: Any = "F" if margin.flags.f_contiguous and margin.ndim == 2 else "C"
-    return lambda: for_trees(loss, y, margin, None, curvature, order=order, n_threads=1)
+    out: Any = None
+    if reuse:
+        out = tuple(np.zeros(margin.shape, np.float32, order) for _ in range(2))
+    return lambda: for_trees(loss, y, margin, None, curvature, order=order, n_threads=1, out=out)
 
 
 def report(title: str, times: dict[str, float], values: int, unit: str) -> None:
@@ -83,10 +88,13 @@ def main() -> None:
     y = (rng.random(n) < 0.05).astype(np.float32)
     two, wide = BinaryFocalLoss(2.0), z.astype(np.float64)
     source = np.concatenate([z, y])
+    target = np.zeros_like(source)
 
     commands: dict[str, Callable[[], object]] = {
         "copy of the same bytes": source.copy,
+        "the same, into an array that is there": lambda: np.copyto(target, source),
         "guarded, gamma 2": fused(two, y, z),
+        "the same, into arrays that are there": fused(two, y, z, reuse=True),
         "guarded, gamma 1.7": fused(BinaryFocalLoss(1.7), y, z),
         "exact, gamma 2": fused(two, y, z, "exact"),
         "expected, gamma 2": fused(two, y, z, "expected"),

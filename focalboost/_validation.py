@@ -241,6 +241,20 @@ def priors(
     return checked[0], checked[1]
 
 
+def outputs(arrays: Sequence[Any], shape: tuple[int, ...], order: str) -> None:
+    """Check two arrays to be written to: float32, contiguous in ``order``, of the margin's shape."""
+    for array in arrays:
+        contiguous = array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+        fits = array.dtype == np.float32 and contiguous and array.flags.writeable
+        if not (fits and array.flags.aligned and array.shape == shape):
+            raise ValueError(
+                f"out must be two writeable float32 arrays of shape {shape} in {order} order, got one "
+                f"of dtype {array.dtype}, shape {array.shape} and strides {array.strides}"
+            )
+    if len(arrays) != 2 or np.shares_memory(*arrays):
+        raise ValueError(f"out must be two arrays that share no memory, got {len(arrays)}")
+
+
 def device(value: Any) -> int | None:
     """Check where gradients are computed; return the number of the CUDA device, -1 for the current one.
 

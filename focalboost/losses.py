@@ -615,17 +615,25 @@ def for_trees(
     factor: float = 1.0,
     order: Literal["C", "F"] = "C",
     n_threads: int | None = None,
+    out: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return ``gradient_curvature`` as a tree library reads it: float32, contiguous in ``order``.
 
     The curvature is multiplied by ``factor``. ``n_threads`` None: as many as this process may use.
+    ``out``: two such arrays that are written to and returned. Of ten million rows, new ones cost a
+    quarter of the call.
     """
-    host: dict[str, Any] = {"factor": factor, "dtype": np.float32, "order": order}
+    if out is not None:
+        _validation.outputs(out, np.shape(margin), order)
+    host: dict[str, Any] = {"factor": factor, "dtype": np.float32, "order": order, "out": out}
     host["n_threads"] = _kernel.threads() if n_threads is None else n_threads
     fused = _fused(loss, y, margin, sample_weight, curvature, **host)
     if fused is not None:
         return fused
     gradient, bent = loss.gradient_curvature(y, margin, sample_weight, curvature)
+    if out is not None:
+        out[0][...], out[1][...] = gradient, bent * factor
+        return out
     return (
         np.asarray(gradient, dtype=np.float32, order=order),
         np.asarray(bent * factor, dtype=np.float32, order=order),

@@ -325,6 +325,30 @@ def test_for_trees(order, kernel, monkeypatch):
             assert_allclose(got, true, rtol=1e-7, atol=1e-37)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kernel", ["auto", "numpy"])
+def test_outputs_of_the_caller(order, kernel, monkeypatch):
+    monkeypatch.setenv(_kernel.VARIABLE, kernel)
+    loss = SoftmaxFocalLoss(3, 1.7)
+    y, z, w = table(loss, n=500)
+    mine = tuple(np.full(z.shape, 7, np.float32, order=order) for _ in range(2))
+    theirs = for_trees(loss, y, z, w, "guarded", factor=2.0, order=order, out=mine)
+    for a, b, new in zip(
+        mine, theirs, for_trees(loss, y, z, w, "guarded", factor=2.0, order=order), strict=True
+    ):
+        assert a is b
+        assert_array_equal(a, new)
+    good = mine[0]
+    read_only = good.copy(order=order)
+    read_only.flags.writeable = False
+    other = np.empty(z.shape, np.float32, order="F" if order == "C" else "C")
+    for wrong in (good.astype(np.float64), good[:-1], good[::-1], other, read_only):
+        with pytest.raises(ValueError, match="out must be two writeable float32 arrays of shape"):
+            for_trees(loss, y, z, w, "guarded", order=order, out=(good, wrong))
+    with pytest.raises(ValueError, match="out must be two arrays that share no memory"):
+        for_trees(loss, y, z, w, "guarded", order=order, out=(good, good))
+
+
 def test_many_callers_at_once(monkeypatch):
     monkeypatch.setattr(_kernel, "_PER_THREAD", 500)
     loss = BinaryFocalLoss(1.7)

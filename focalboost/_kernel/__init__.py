@@ -111,11 +111,13 @@ def derivatives(
     dtype: Any = None,
     order: str = "C",
     n_threads: int = 1,
+    out: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Return gradient and curvature in the margin's shape, or None if the kernel cannot take this.
 
     ``gamma`` and ``alpha`` have one entry per label. The curvature is at least ``floor`` before weights,
-    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F".
+    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F". ``out``
+    of that dtype, order and the margin's shape is written to in place of new arrays.
     """
     path = chosen()
     if path == "numpy" or not isinstance(margin, np.ndarray) or margin.size == 0:
@@ -136,9 +138,9 @@ def derivatives(
             return None
     by_class = not binary and margin.flags.f_contiguous and not margin.flags.c_contiguous
     margin = np.require(margin, requirements=("F" if by_class else "C", "A"))
-    out = np.dtype(margin.dtype if dtype is None else dtype)
+    kind = np.dtype(margin.dtype if dtype is None else dtype)
     layout: Any = order
-    gradient, bent = (np.empty(margin.shape, out, layout) for _ in range(2))
+    gradient, bent = out or (np.empty(margin.shape, kind, layout) for _ in range(2))
     gammas, alphas = np.array(gamma, np.float64), np.array(alpha, np.float64)
     rows = margin.size if binary else len(margin)
     job = _Job(
@@ -156,7 +158,7 @@ def derivatives(
         margin_type=_TYPES[margin.dtype],
         label_type=_TYPES[labels.dtype],
         weight_type=_ABSENT if weights is None else _TYPES[weights.dtype],
-        output_type=_TYPES[out],
+        output_type=_TYPES[kind],
         margin_by_class=by_class,
         output_by_class=order == "F",
         policy=_POLICIES[curvature],
