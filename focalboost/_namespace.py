@@ -34,5 +34,9 @@ def as_array(values: Any) -> Array:
 
 
 def to_numpy(array: Array) -> NDArray[Any]:
-    """Return the array in the host's memory."""
-    return np.asarray(array.get() if hasattr(array, "__cuda_array_interface__") else array)
+    """Return the array in the host's memory; cuDF's series too."""
+    if hasattr(array, "__cuda_array_interface__"):
+        import cupy
+
+        return np.asarray(cupy.asarray(array).get())
+    return np.asarray(array)

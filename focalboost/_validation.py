@@ -58,9 +58,9 @@ def margin(values: ArrayLike, n_classes: int | None = None) -> Array:
     return z
 
 
-def columns(shape: tuple[int, ...], n_classes: int) -> None:
-    """Check that margins have one column per class."""
-    if len(shape) == 0 or shape[-1] != n_classes:
+def columns(shape: tuple[int, ...], n_classes: int, *, matrix: bool = False) -> None:
+    """Check that margins have one column per class; with ``matrix`` that they are (n, K)."""
+    if len(shape) == 0 or shape[-1] != n_classes or (matrix and len(shape) != 2):
         raise ValueError(
             f"margin must have shape (n, {n_classes}), one column per class, got {tuple(shape)}; "
             f"in LightGBM and XGBoost set num_class={n_classes}"
@@ -256,16 +256,16 @@ def outputs(arrays: Sequence[Any], shape: tuple[int, ...], order: str) -> None:
 
 
 def device(value: Any) -> int | None:
-    """Check where gradients are computed; return the number of the CUDA device, -1 for the current one.
+    """Check where gradients are computed; return the number of the CUDA device, None for the processor.
 
-    None for the processor.
+    "cuda" is device 0, as for XGBoost.
     """
     found = re.fullmatch(r"cpu|cuda(?::(\d+))?", value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:<number>', got {value!r}")
     if value == "cpu":
         return None
-    return -1 if found[1] is None else int(found[1])
+    return int(found[1] or 0)
 
 
 def n_threads(value: Any) -> int | None:

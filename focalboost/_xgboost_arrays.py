@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from focalboost import metrics
+from focalboost import _validation, metrics
 from focalboost import xgboost as fx
 from focalboost._kernel import cuda
 from focalboost._namespace import Array
@@ -141,6 +141,12 @@ def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: s
             raise ValueError(
                 f"X of {name} must be where the parameters say, device={device!r}, got "
                 f"{type(table.X).__module__}.{type(table.X).__name__}"
+            )
+        lies_on = getattr(getattr(table.X, "device", None), "id", None)  # of CuPy arrays
+        if there and lies_on not in (None, _validation.device(device)):
+            raise ValueError(
+                f"X of {name} must be on the device that the parameters say, {device!r}, got it on "
+                f"'cuda:{lies_on}'"
             )
 
 

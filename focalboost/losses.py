@@ -523,8 +523,7 @@ class SoftmaxFocalLoss(Immutable):
     ) -> tuple[Array, Array, Array | None]:
         """Return labels as integers, the margins (n, K), and weights (n, 1)."""
         z = _validation.margin(margin, self.n_classes)
-        if z.ndim != 2:
-            raise ValueError(f"margin must have shape (n, {self.n_classes}), got {tuple(z.shape)}")
+        _validation.columns(z.shape, self.n_classes, matrix=True)
         t = namespace(z).asarray(_validation.class_labels(y, self.n_classes, z.shape[0]))
         w = _validation.sample_weight(sample_weight, z.shape[0], z)
         return t, z, None if w is None else w[:, None]

@@ -10,6 +10,7 @@ Its predictions are SCORES, sigmoid or softmax of the margin: for probabilities 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -22,7 +23,7 @@ from xgboost import collective
 from focalboost import _arguments, _binary, _validation, metrics
 from focalboost._immutable import Immutable
 from focalboost._kernel import cuda
-from focalboost._namespace import as_array
+from focalboost._namespace import as_array, to_numpy
 from focalboost.curvature import FLOOR, POLICIES, Curvature
 from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss, for_trees
 
@@ -120,37 +121,37 @@ class Objective(Immutable):
 
     def _latest(self, y: Any, w: Any, shape: tuple[int, ...]) -> cuda.Resident:
         """Return what is on the device already, if labels and weights are the last ones."""
+        y, w = as_array(y), None if w is None else as_array(w)
         given = (y, w)
         if not all(value is None or isinstance(value, np.ndarray) for value in given):
-            return self._resident(y, w, shape)  # on the device themselves: there is nothing to save
-        if self._uploaded:
-            last = self._uploaded[0]
-            if all(map(_same, last.given, given)) and (
-                shape[: last.resident.label.ndim] == last.resident.label.shape
-            ):
+            # On the device themselves: there is nothing to save.
+            return self._resident(y, w, shape)
+        for last in tuple(self._uploaded):
+            if last.shape == shape and all(map(_same, last.given, given)):
                 return last.resident
         # Copies: the caller's arrays may change in place. XGBoost's own are fresh ones each round.
         copies = tuple(None if value is None else value.copy() for value in given)
-        self._uploaded[:] = [_Uploaded(copies, self._resident(y, w, shape))]
-        return self._uploaded[0].resident
+        uploaded = _Uploaded(copies, shape, self._resident(y, w, shape))
+        self._uploaded[:] = [uploaded]
+        return uploaded.resident
 
     def _resident(self, y: Any, w: Any, shape: tuple[int, ...]) -> cuda.Resident:
         """Check labels and weights for margins of that shape, and upload them."""
         ordinal = _validation.device(self.device)
         assert ordinal is not None
-        cuda.cupy()  # says what is missing, rather than what a label may be
         softmax = isinstance(self.loss, SoftmaxFocalLoss)
-        if isinstance(self.loss, SoftmaxFocalLoss):
-            _validation.columns(shape, self.loss.n_classes)
-            label = _validation.class_labels(y, self.loss.n_classes, shape[0])
-        else:
-            label = _validation.binary_labels(y, shape)
-        if w is not None:
-            like = np.empty(0, np.float32) if isinstance(w, np.ndarray) else w
-            w = _validation.sample_weight(w, shape[0], like)
-        return cuda.Resident.of(
-            label, w, self.loss._gammas, self.loss._alphas, binary=not softmax, ordinal=ordinal
-        )
+        with cuda.on(ordinal):
+            if isinstance(self.loss, SoftmaxFocalLoss):
+                _validation.columns(shape, self.loss.n_classes, matrix=True)
+                label = _validation.class_labels(y, self.loss.n_classes, shape[0])
+            else:
+                label = _validation.binary_labels(y, shape)
+            if w is not None:
+                like = np.empty(0, np.float32) if isinstance(w, np.ndarray) else w
+                w = _validation.sample_weight(w, shape[0], like)
+            return cuda.Resident.of(
+                label, w, self.loss._gammas, self.loss._alphas, binary=not softmax, ordinal=ordinal
+            )
 
     def _derivatives(self, resident: cuda.Resident, margin: Any) -> tuple[Any, Any]:
         return resident.derivatives(
@@ -187,7 +188,7 @@ class Objective(Immutable):
             params["base_score"] = [float(z) for z in self.loss.intercept(y, sample_weight)]
             return params
         params["objective"] = "binary:logistic"
-        labels = np.asarray(y)
+        labels = to_numpy(y)
         if labels.ndim == 2:
             columns = [self.loss.intercept(column, sample_weight) for column in labels.T]
             params["base_score"] = [_score(z) for z in columns]
@@ -200,6 +201,7 @@ class _Uploaded(NamedTuple):
     """Labels and weights as they were handed over, and what was made of them on the device."""
 
     given: tuple[NDArray[Any] | None, ...]
+    shape: tuple[int, ...]  # of the margins
     resident: cuda.Resident
 
 
@@ -337,7 +339,7 @@ def train(
         Before any training: labels missing, outside the allowed ones or of a single class; weights
         negative, not finite or all zero; a contradicting ``objective`` or ``num_class``; parameters
         that XGBoost would ignore in silence (``scale_pos_weight``). With ``Arrays``: DART, gblinear,
-        ``process_type="update"``, other metrics than the focal loss, and X on another device than
+        dropout, ``process_type="update"``, other metrics than the focal loss, and X in other memory than
         ``device`` says.
     TypeError
         If ``obj`` is given, or ``loss`` is not a focal loss.
@@ -369,7 +371,9 @@ def train(
             )
         from focalboost._xgboost_arrays import train as train_on_arrays
 
-        return train_on_arrays(host, dtrain, num_boost_round, objective, **host_keywords)
+        ordinal = _validation.device(objective.device)
+        with nullcontext() if ordinal is None else cuda.on(ordinal):
+            return train_on_arrays(host, dtrain, num_boost_round, objective, **host_keywords)
     for data, name in [(dtrain, "dtrain"), *(host_keywords.get("evals") or ())]:
         _check_data(data, loss, name)
     host = _with_prior(host, objective, dtrain, host_keywords.get("xgb_model"))
@@ -391,8 +395,9 @@ def _objective(loss: Loss, curvature: Curvature, params: Mapping[str, Any]) -> O
     device = str(params.get("device") or "cpu")
     device = "cuda" + device[3:] if device.split(":")[0] == "gpu" else device  # XGBoost takes both
     objective = Objective(loss, curvature, device, n_threads=_threads(params))
-    if device != "cpu":
-        cuda.cupy()  # says what is missing before anything is trained
+    ordinal = _validation.device(device)
+    if ordinal is not None:
+        cuda.on(ordinal)  # says what is missing before anything is trained
     return objective
 
 

@@ -33,8 +33,9 @@ def cupy() -> Any:
         If there is no CUDA device.
     """
     remedy = (
-        "device='cuda' computes gradients with CuPy 14 or newer: pip install \"focalboost[gpu]\" "
-        "(for CUDA 13; cupy-cuda12x for CUDA 12). Objective(loss) computes them on the host"
+        "device='cuda' computes gradients with CuPy 14 or newer: pip install \"focalboost[gpu]\" (for "
+        "CUDA 13; cupy-cuda12x[ctk] for CUDA 12). Next to XGBoost on the device, xgboost.train with "
+        "obj=Objective(loss) takes them from the host"
     )
     try:
         import cupy as found
@@ -54,28 +55,35 @@ def cupy() -> Any:
 
 
 def on(ordinal: int) -> Any:
-    """Return a context in which the device of that number is the current one; -1 leaves it as it is."""
+    """Return a context in which the device of that number is the current one."""
     cp = cupy()
     count = cp.cuda.runtime.getDeviceCount()
     if ordinal >= count:
         raise RuntimeError(
             f"device='cuda:{ordinal}' must be one of the CUDA devices 0 .. {count - 1} of this machine"
         )
-    return cp.cuda.Device(None if ordinal < 0 else ordinal)
+    return cp.cuda.Device(ordinal)
+
+
+@cache
+def _source() -> str:
+    """Return kernel.cu with its headers in it: CuPy's cache of binaries does not look into files."""
+    folder = Path(__file__).parent
+    parts = [folder / name for name in ("elementary.hpp", "formulas.hpp", "kernel.cu")]
+    lines = [line for part in parts for line in part.read_text(encoding="utf-8").splitlines()]
+    return "\n".join(line for line in lines if not line.startswith(("#pragma once", '#include "')))
 
 
 @cache
 def _kernel(name: str, halves: int, policy: int) -> Any:
-    folder = Path(__file__).parent
     options = (
         "--std=c++17",
         "-fmad=false",  # fma where it is written, so that rounding is the processor's
-        f"-I{folder}",
         "-DFOCAL_ISA=cuda",
         f"-DFOCAL_HALVES={halves}",
         f"-DFOCAL_POLICY={policy}",
     )
-    return cupy().RawKernel((folder / "kernel.cu").read_text(encoding="utf-8"), name, options)
+    return cupy().RawKernel(_source(), name, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +91,7 @@ class Resident:
     """What stays on the device during a training run.
 
     ``label`` int32, in the margins' shape (for softmax (n,)); ``weight`` float32 (n,) or None; ``gamma``
-    and ``alpha`` float64, one per label; ``complaint`` int32 (1,).
+    and ``alpha`` float64, one per label.
     """
 
     ordinal: int
@@ -92,7 +100,6 @@ class Resident:
     weight: Any
     gamma: Any
     alpha: Any
-    complaint: Any
     halves: int
 
     @classmethod
@@ -116,7 +123,6 @@ class Resident:
                 weight=None if weight is None else _contiguous(weight, cp.float32),
                 gamma=cp.asarray(np.array(gamma)),
                 alpha=cp.asarray(np.array(alpha)),
-                complaint=cp.zeros(1, dtype=cp.int32),
                 halves=_PRODUCTS.get(gamma[0], -1) if len(set(gamma)) == 1 else -1,
             )
 
@@ -145,18 +151,17 @@ class Resident:
             halves = -1 if curvature == "expected" else self.halves
             kernel = _kernel("binary_rows" if self.binary else "softmax_rows", halves, policy)
             blocks = min((rows + _THREADS - 1) // _THREADS, _MOST_BLOCKS)
-            null = np.uint64(0)
+            null, complaint = np.uint64(0), cp.zeros(1, dtype=cp.int32)
             kernel(
                 (blocks,),
                 (_THREADS,),
                 (
                     *(z, self.label, null if self.weight is None else self.weight),
                     *(self.gamma, self.alpha, np.int64(rows), np.int32(per_row)),
-                    *(np.float64(floor), np.float64(factor), gradient, bent, self.complaint),
+                    *(np.float64(floor), np.float64(factor), gradient, bent, complaint),
                 ),
             )
-            if int(self.complaint[0]):  # waits for the kernel, as the host's next step would
-                self.complaint.fill(0)
+            if int(complaint[0]):  # waits for the kernel, as the host's next step would
                 raise ValueError("margin must be finite, got NaN or infinity")
             return gradient, bent
 

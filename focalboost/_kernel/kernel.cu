@@ -1,6 +1,7 @@
 // Gradient and curvature of all rows in one pass on a CUDA device: the formulas of formulas.hpp, one thread a row.
 // Compiled when first used, by cuda.py, which sets FOCAL_HALVES and FOCAL_POLICY. float32 margins and results, in
-// C order. With -fmad=false a binary row rounds as on a processor with fma: the results are equal to the bit.
+// C order. With -fmad=false it rounds as a processor with fma does, but for subnormal results, which CuPy's
+// options make 0.
 // Labels and weights were checked when they came to the device; margins are checked here.
 
 #include "formulas.hpp"

@@ -17,6 +17,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
+from focalboost._namespace import to_numpy
 from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss
 from focalboost.posterior import shift_prior
 from focalboost.weights import balanced_alpha
@@ -62,7 +63,7 @@ class ClassPosterior:
         if options["class_weight"] is not None:
             class_weight = compute_class_weight(options["class_weight"], classes=classes, y=labels)
         loss = _loss(options, classes, labels, class_weight)
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        weight = None if sample_weight is None else to_numpy(sample_weight).astype(np.float64)
         if weight is not None and weight.shape != codes.shape:
             raise ValueError(f"sample_weight must have shape {codes.shape}, got {weight.shape}")
         counts = np.bincount(codes, weights=weight, minlength=len(classes))
@@ -158,6 +159,8 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
     if y is None:
         # scikit-learn's wording, which its own checks look for.
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
+    if hasattr(y, "__cuda_array_interface__"):
+        y = to_numpy(y)
     labels = np.asarray(column_or_1d(y, warn=True))
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)

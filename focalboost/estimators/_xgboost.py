@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
 import focalboost.xgboost as fx
+from focalboost._namespace import to_numpy
 from focalboost.curvature import Curvature
 from focalboost.estimators import _metrics
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior
@@ -375,4 +376,4 @@ def _given(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _array(values: Any) -> NDArray[Any] | None:
-    return None if values is None else np.asarray(values)
+    return None if values is None else to_numpy(values)
