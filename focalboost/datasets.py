@@ -16,7 +16,7 @@ import warnings
 from dataclasses import dataclass
 from http.client import HTTPException
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import URLError
 
 import numpy as np
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["CreditCardTable", "FraudTable", "load_creditcard", "make_fraud"]
-
-Time = TypeVar("Time", bound=np.generic)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -46,40 +44,13 @@ _MIX_FIRST = np.array([0.35, 0.45, 0.20])
 _MIX_LAST = np.array([0.20, 0.40, 0.40])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class FraudTable:
-    """Card payments in order of time, n rows and p features.
-
-    Attributes
-    ----------
-    X : float32 array of shape (n, p)
-        Features, all finite; ``feature_names`` names the columns. Amounts are in currency units,
-        distances in km, ``hour`` in [0, 24), ``weekday`` 0 (Monday) to 6; windows reach back from the
-        payment and leave it out. With no payment in a window its mean is 0, the ratio to it 1, and
-        ``seconds_since_last`` is 30 days, its upper limit.
-    y : int8 array of shape (n,)
-        1 for fraud, 0 for a payment of the customer's own.
-    time : datetime64[s] array of shape (n,)
-        When, ascending.
-    customer, terminal : int64 arrays of shape (n,)
-        Who and where, from 0. Not among the features.
-    feature_names : tuple of str, length p
-    """
+class _Table:
+    """What both tables can do; their docstrings say what the attributes are."""
 
     X: NDArray[np.float32]
     y: NDArray[np.int8]
-    time: NDArray[np.datetime64]
-    customer: Ints
-    terminal: Ints
+    time: NDArray[Any]
     feature_names: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        n, p = self.X.shape
-        days = self.time[[0, -1]].astype("datetime64[D]")
-        return (
-            f"FraudTable({n} payments, {int(self.y.sum())} frauds, {p} features, "
-            f"{days[0]} to {days[1]})"
-        )
 
     def split(
         self, test_fraction: float = 0.3
@@ -113,14 +84,53 @@ class FraudTable:
         Returns
         -------
         pandas.DataFrame of shape (n, p + 2)
-            Without the ids of customer and terminal.
+            Without ids.
 
         Raises
         ------
         ImportError
             If pandas is not installed.
         """
-        return _frame(self.time, self.feature_names, self.X, self.y)
+        import pandas as pd
+
+        features = dict(zip(self.feature_names, self.X.T, strict=True))
+        return pd.DataFrame({"time": self.time, **features, "fraud": self.y})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FraudTable(_Table):
+    """Card payments in order of time, n rows and p features.
+
+    Attributes
+    ----------
+    X : float32 array of shape (n, p)
+        Features, all finite; ``feature_names`` names the columns. Amounts are in currency units,
+        distances in km, ``hour`` in [0, 24), ``weekday`` 0 (Monday) to 6; windows reach back from the
+        payment and leave it out. With no payment in a window its mean is 0, the ratio to it 1, and
+        ``seconds_since_last`` is 30 days, its upper limit.
+    y : int8 array of shape (n,)
+        1 for fraud, 0 for a payment of the customer's own.
+    time : datetime64[s] array of shape (n,)
+        When, ascending.
+    customer, terminal : int64 arrays of shape (n,)
+        Who and where, from 0. Not among the features.
+    feature_names : tuple of str, length p
+    """
+
+    X: NDArray[np.float32]
+    y: NDArray[np.int8]
+    time: NDArray[np.datetime64]
+    customer: Ints
+    terminal: Ints
+    feature_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        n, p = self.X.shape
+        days = self.time[[0, -1]].astype("datetime64[D]")
+        return (
+            f"FraudTable({n} payments, {int(self.y.sum())} frauds, {p} features, "
+            f"{days[0]} to {days[1]})"
+        )
 
 
 def make_fraud(
@@ -196,7 +206,7 @@ def make_fraud(
     )
 
 
-def _cut(time: NDArray[Time], test_fraction: float) -> int:
+def _cut(time: NDArray[Any], test_fraction: float) -> int:
     """Return the first row of the later part; payments of one second stay together."""
     _check("test_fraction", test_fraction, Real, 0, 1)
     n = len(time)
@@ -207,17 +217,6 @@ def _cut(time: NDArray[Time], test_fraction: float) -> int:
             f"test_fraction must leave rows in both parts of {n}, got {test_fraction!r}"
         )
     return cut
-
-
-def _frame(
-    time: NDArray[Time],
-    feature_names: tuple[str, ...],
-    X: NDArray[np.float32],
-    y: NDArray[np.int8],
-) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({"time": time, **dict(zip(feature_names, X.T, strict=True)), "fraud": y})
 
 
 def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
@@ -239,7 +238,7 @@ _CARD_FEATURES = (*(f"V{i}" for i in range(1, 29)), "Amount")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CreditCardTable:
+class CreditCardTable(_Table):
     """Real card payments of two days in September 2013 in order of time, n rows and 29 features.
 
     Attributes
@@ -264,46 +263,6 @@ class CreditCardTable:
         hours = self.time[-1] / np.timedelta64(1, "h")
         frauds = int(self.y.sum())
         return f"CreditCardTable({n} payments, {frauds} frauds, {p} features, {hours:.0f} hours)"
-
-    def split(
-        self, test_fraction: float = 0.3
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int8], NDArray[np.int8]]:
-        """Split by time, as ``FraudTable.split`` does.
-
-        Parameters
-        ----------
-        test_fraction : float in (0, 1)
-            Share of the rows that is the later part. Payments of one second stay together, in the
-            later part.
-
-        Returns
-        -------
-        X_train, X_test, y_train, y_test : arrays
-            Views, not copies.
-
-        Raises
-        ------
-        ValueError
-            If ``test_fraction`` is outside [0, 1], or leaves one of the parts empty.
-        TypeError
-            If it is no number.
-        """
-        cut = _cut(self.time, test_fraction)
-        return self.X[:cut], self.X[cut:], self.y[:cut], self.y[cut:]
-
-    def frame(self) -> pd.DataFrame:
-        """Return the table as a DataFrame: ``time``, the features, and the target ``fraud``.
-
-        Returns
-        -------
-        pandas.DataFrame of shape (n, 31)
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        return _frame(self.time, self.feature_names, self.X, self.y)
 
 
 def load_creditcard(*, data_home: str | os.PathLike[str] | None = None) -> CreditCardTable:
