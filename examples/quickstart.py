@@ -119,7 +119,7 @@ def same(value: Any, text: str) -> bool:
 
 def features(frame: pd.DataFrame) -> pd.DataFrame:
     """Make every column a number or a category: what both libraries take as it is."""
-    frame = frame.copy()
+    frame = frame.rename(columns=lambda name: str(name).replace(" ", "_"))  # as LightGBM does
     for name in frame.columns:
         column = frame[name]
         if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(

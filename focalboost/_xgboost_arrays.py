@@ -126,16 +126,20 @@ def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: s
             f"eval_metric must be left out with Arrays, got {host['eval_metric']!r}: they are evaluated "
             "where they are, by the focal loss; give a DMatrix to have XGBoost's metrics"
         )
-    names = [name for _, name in tables]
+    names = [name for _, name in tables[1:]]
     if len(set(names)) < len(names):
-        raise ValueError(
-            f"evals must have names of their own, other than 'dtrain', got {names[1:]}"
-        )
+        raise ValueError(f"evals must have names of their own, got {names}")
     for table, name in tables:
         if not isinstance(table, fx.Arrays):
             raise TypeError(
                 f"{name} must be Arrays like the training data, got {type(table).__name__}"
             )
+        n = _length(table.X)
+        for what, values in (("labels", table.y), ("weights", table.weight)):
+            if values is not None and _length(values) != n:
+                raise ValueError(
+                    f"{name} must have {n} {what}, one per row of X, got {_length(values)}"
+                )
         there = hasattr(table.X, "__cuda_array_interface__") or hasattr(table.X, "to_cupy")
         if there != (device != "cpu"):
             raise ValueError(
@@ -148,6 +152,10 @@ def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: s
                 f"X of {name} must be on the device that the parameters say, {device!r}, got it on "
                 f"'cuda:{lies_on}'"
             )
+
+
+def _length(values: Any) -> int:
+    return int(values.shape[0]) if hasattr(values, "shape") else len(values)
 
 
 def _matrix(data: fx.Arrays, host: Mapping[str, Any]) -> xgb.DMatrix:

@@ -9,6 +9,7 @@ sigmoid or softmax of the margin: for probabilities use
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,12 +40,9 @@ _ALIASES = {
     "num_threads": ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs"),
 }
 
-# Built-in metrics that read margins as if they were probabilities, or undo another link.
-_METRICS_OF_PROBABILITIES = frozenset(
-    "binary binary_logloss binary_error multiclass softmax multiclassova multiclass_ova ova ovr "
-    "multi_logloss cross_entropy xentropy cross_entropy_lambda xentlambda kullback_leibler "
-    "kldiv".split()
-)
+# Built-in metrics that depend on the order of the margins only. All others read margins as if they were
+# probabilities or predicted numbers, and names that LightGBM does not know it drops in silence.
+_METRICS_OF_MARGINS = frozenset("auc average_precision auc_mu multi_error".split())
 
 
 @dataclass(frozen=True)
@@ -214,10 +212,14 @@ def train(
             "it LightGBM drops trees once more and leaves them negated in the model"
         )
     if init_model is None:
-        _construct(train_set, host)
+        _check_labelled(train_set)
+        # Constructing changes names with spaces, which references would then pass on.
         for data in valid:
             if data is not train_set:
-                _construct(data, host, train_set)
+                _check_type(data)
+                data.set_reference(train_set)
+        for data in (train_set, *valid):
+            _construct(data, host)
     for data, name in [(train_set, "train_set"), *((v, "valid_sets") for v in valid)]:
         _check_data(data, loss, name)
     with_prior = init_model is None and train_set.get_init_score() is None
@@ -429,11 +431,13 @@ def _host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, A
     metric = take("metric")
     names = [metric] if isinstance(metric, str) else list(metric or ())
     names = [name.strip() for text in names for name in str(text).split(",")]
-    wrong = [name for name in names if name in _METRICS_OF_PROBABILITIES]
+    names = [name for name in names if name not in ("", "None", "na", "null", "custom")]
+    wrong = [name for name in names if name not in _METRICS_OF_MARGINS]
     if wrong:
         raise ValueError(
-            f"metric must not be {wrong[0]!r}: with a custom objective LightGBM computes it on margins "
-            "as if they were probabilities; use auc, average_precision, multi_error or a feval"
+            f"metric must be one of {', '.join(sorted(_METRICS_OF_MARGINS))}, got {wrong[0]!r}: with a "
+            "custom objective LightGBM computes others on margins as if they were probabilities, or "
+            "does not know them; use a feval"
         )
     host["metric"] = names or "None"
     if isinstance(loss, SoftmaxFocalLoss):
@@ -447,18 +451,23 @@ def _threads(params: Mapping[str, Any]) -> int | None:
     return int(given) if given is not None and int(given) > 0 else None
 
 
-def _construct(
-    data: lgb.Dataset, host: dict[str, Any], reference: lgb.Dataset | None = None
-) -> None:
+def _construct(data: lgb.Dataset, host: dict[str, Any]) -> None:
     """Construct the data now, as lightgbm.train would a moment later: its labels are needed.
 
     Not with init_model: that must predict from the raw data, which constructing frees.
     """
     _check_type(data)
     data._update_params({**host, "objective": "none"})  # what lightgbm.train makes of a callable
-    if reference is not None:
-        data.set_reference(reference)
     data.construct()
+
+
+def _check_labelled(data: lgb.Dataset) -> None:
+    """Refuse data in memory without labels: constructing would make them all 0."""
+    _check_type(data)
+    # A file has labels of its own, and a subset (data None) those of its whole.
+    in_memory = data.data is not None and not isinstance(data.data, (str, os.PathLike))
+    if data._handle is None and in_memory and data.label is None:
+        raise ValueError("labels must be set on train_set, got a Dataset without labels")
 
 
 def _check_type(data: Any) -> None:

@@ -93,10 +93,9 @@ def to_onnx(classifier: Any) -> Any:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    if not hasattr(classifier, "_fitted"):
+    if isinstance(classifier, type) or not hasattr(classifier, "_fitted"):
         raise TypeError(
-            "classifier must be a FocalXGBClassifier or FocalLGBMClassifier, got "
-            f"{type(classifier).__name__}"
+            f"classifier must be a FocalXGBClassifier or FocalLGBMClassifier, got {classifier!r}"
         )
     posterior: ClassPosterior = classifier._fitted()
     k = len(posterior.classes)
@@ -147,7 +146,8 @@ def _trees(classifier: Any) -> tuple[Any, list[Any]]:
 
         booster = classifier.get_booster()
         best = booster.attr("best_iteration")
-        used = booster if best is None else booster[: int(best) + 1]
+        used = booster.copy() if best is None else booster[: int(best) + 1]
+        used.feature_names = None  # of a data frame: the converter expects f0, f1, ...
         model = convert_xgboost(used, initial_types=inputs, target_opset=_OPSET)
     else:
         import lightgbm

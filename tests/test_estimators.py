@@ -620,7 +620,7 @@ class TestRefusals:
             make(FocalLGBMClassifier, boosting_type="rf").fit(X, y)
         with pytest.raises(ValueError, match="is_unbalance must not be set"):
             make(FocalLGBMClassifier, is_unbalance=True).fit(X, y)
-        with pytest.raises(ValueError, match="eval_metric must not be 'kullback_leibler'"):
+        with pytest.raises(ValueError, match=r"eval_metric must be .*got 'kullback_leibler'"):
             make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_metric="kullback_leibler")
         with pytest.raises(ValueError, match="eval_X and eval_y must be given together"):
             make(FocalLGBMClassifier).fit(X, y, eval_X=X)
@@ -652,6 +652,74 @@ class TestRefusals:
             make(cls).fit(X, y, sample_weight=(y == 0).astype(float))
         with pytest.raises(ValueError, match=r"(?i)inconsistent numbers of samples"):
             make(cls).fit(X, y[:-1])
+
+
+@pytest.mark.filterwarnings("ignore")
+class TestHurriedUse:
+    """What a user in a hurry writes: a sentence, not a riddle, and nothing ignored."""
+
+    @both
+    @pytest.mark.parametrize("missing", [None, np.nan, "pandas.NA"])
+    def test_missing_labels(self, cls, missing, data):
+        if missing == "pandas.NA":
+            missing = pytest.importorskip("pandas").NA
+        X, y = data
+        labels = np.where(y > 0, "fraud", "ok").astype(object)
+        labels[3] = missing
+        with pytest.raises(ValueError, match=r"y must not have missing labels .* at row 3"):
+            make(cls).fit(X, labels)
+        labels[3] = 7
+        with pytest.raises(ValueError, match="y must have labels of one type, got int and str"):
+            make(cls).fit(X, labels)
+
+    @both
+    def test_names_that_are_not_there(self, cls, data):
+        with pytest.raises(
+            ValueError, match="focal_gama is not a parameter; there are focal_gamma"
+        ):
+            make(cls, focal_gama=3.0).fit(*data)
+
+    @pytest.mark.parametrize("name", ["gamma", "alpha"])
+    def test_names_of_the_loss_alone(self, name, data):
+        with pytest.raises(ValueError, match=f"{name} must be left out.*the loss has focal_{name}"):
+            make(FocalLGBMClassifier, **{name: 0.5}).fit(*data)
+
+    @both
+    def test_num_class(self, cls, data):
+        X, y = data
+        with pytest.raises(
+            ValueError, match="num_class must be left out, or 2 as y has classes, got 5"
+        ):
+            make(cls, num_class=5).fit(X, y)
+
+    @both
+    def test_eval_set(self, cls, data):
+        X, y = data
+        with pytest.raises(ValueError, match=r"eval_set must be a list of pairs \(X, y\)"):
+            make(cls).fit(X, y, eval_set=[X])
+
+    @pytest.mark.parametrize("metric", ["rmse", "f1", "nonsense"])
+    def test_metrics_of_lightgbm(self, metric, data):
+        X, y = data
+        with pytest.raises(ValueError, match=f"eval_metric must be .*got '{metric}'"):
+            make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_metric=metric)
+        fitted = make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_metric="aucpr")
+        assert "average_precision" in fitted.best_score_["valid_0"]
+
+    @both
+    def test_foreign_files(self, cls, data, tmp_path):
+        table = tmp_path / "table.csv"
+        table.write_text("a,b\n1,2\n")
+        with pytest.raises(ValueError, match=f"{cls.__name__}"):
+            cls().load_model(table)
+        with pytest.raises(FileNotFoundError):
+            cls().load_model(tmp_path / "none.json")
+
+    @both
+    def test_load_model_returns_the_estimator(self, cls, data, tmp_path):
+        X, y = data
+        make(cls).fit(X, y).save_model(tmp_path / "model.json")
+        assert cls().load_model(tmp_path / "model.json").classes_.tolist() == [0, 1]
 
 
 def test_one_host_is_enough():

@@ -60,6 +60,16 @@ def test_labels(cls, values):
     assert_array_equal(label, fitted.predict(X))
 
 
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+def test_data_frames(cls):
+    pd = pytest.importorskip("pandas")
+    X, y = float32_table(False)
+    frame = pd.DataFrame(X, columns=[f"name {i}" for i in range(X.shape[1])])
+    fitted = make(cls).fit(frame, y)
+    assert_allclose(run(to_onnx(fitted), X)[1], fitted.predict_proba(frame), atol=1e-6)
+    fitted.predict(frame)  # and the estimator keeps its names
+
+
 def test_trees_after_the_best_are_left_out():
     import lightgbm as lgb
 
@@ -101,6 +111,8 @@ def test_refusals():
 
     with pytest.raises(TypeError, match="classifier must be a FocalXGBClassifier or"):
         to_onnx(LogisticRegression())
+    with pytest.raises(TypeError, match="classifier must be a FocalXGBClassifier or"):
+        to_onnx(FocalXGBClassifier)
     with pytest.raises(NotFittedError):
         to_onnx(FocalXGBClassifier())
     X, y = float32_table(False)

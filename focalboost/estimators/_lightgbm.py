@@ -21,7 +21,7 @@ import focalboost.lightgbm as fl
 from focalboost._immutable import Immutable
 from focalboost.curvature import Curvature
 from focalboost.estimators import _metrics
-from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior
+from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 
 class FocalLGBMClassifier(lgb.LGBMClassifier):
@@ -345,18 +345,18 @@ def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list
     for metric in given:
         if callable(metric):
             own.append(_UsersMetric(posterior, metric))
-        elif metric == "average_precision":
-            builtin.append(metric)  # LightGBM's own, which is faster
+        elif metric in ("average_precision", "aucpr"):
+            builtin.append("average_precision")  # LightGBM's own, which is faster
         elif (ours := _metrics.named(metric, posterior)) is not None:
             own.append(ours)
-        elif metric in fl._METRICS_OF_PROBABILITIES:
-            raise ValueError(
-                f"eval_metric must not be {metric!r}: with a custom objective LightGBM computes it on "
-                "margins as if they were probabilities; use logloss, error, auc, average_precision or "
-                "a callable"
-            )
-        else:
+        elif metric in fl._METRICS_OF_MARGINS:
             builtin.append(metric)
+        else:
+            raise ValueError(
+                "eval_metric must be focal_loss, logloss, error, auc, average_precision, auc_mu or a "
+                f"callable, got {metric!r}: LightGBM would compute it on scores that are not "
+                "probabilities, or does not know it"
+            )
     return builtin, own
 
 
@@ -378,6 +378,13 @@ def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
             f"objective must be left out, got {given!r}: this estimator trains the focal loss; "
             "for others use lightgbm.LGBMClassifier"
         )
+    for name in ("gamma", "alpha"):
+        if name in host:
+            raise ValueError(
+                f"{name} must be left out, got {host[name]!r}: it is not a parameter here; the loss has "
+                f"focal_{name}"
+            )
+    check_names(host, objective.loss)
     left_out = ("objective", *fl._ALIASES["num_class"])
     fl._host_params(
         {k: v for k, v in host.items() if v is not None and k not in left_out}, objective
@@ -394,7 +401,7 @@ def _valid_sets(eval_set: Any, eval_X: Any, eval_y: Any) -> list[tuple[Any, Any]
         return list(zip(eval_X, eval_y, strict=True)) if several else [(eval_X, eval_y)]
     if eval_set is None:
         return []
-    return [eval_set] if isinstance(eval_set, tuple) else list(eval_set)
+    return pairs([eval_set] if isinstance(eval_set, tuple) else eval_set)
 
 
 def _as_host_takes_them(valid: list[tuple[Any, Any]]) -> dict[str, Any]:

@@ -162,9 +162,45 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
     if hasattr(y, "__cuda_array_interface__"):
         y = to_numpy(y)
     labels = np.asarray(column_or_1d(y, warn=True))
+    if labels.dtype == object:
+        _check_objects(labels)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     return labels
+
+
+def _check_objects(labels: NDArray[Any]) -> None:
+    """Refuse missing labels and labels of several types, on which NumPy and pandas raise riddles."""
+    for row, label in enumerate(labels.tolist()):
+        # pandas' NA does not say whether it equals itself.
+        if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
+            raise ValueError(
+                f"y must not have missing labels (None, NaN), got {label} at row {row}"
+            )
+    types = sorted({type(label).__name__ for label in labels.tolist()})
+    if "str" in types and len(types) > 1:
+        raise ValueError(f"y must have labels of one type, got {' and '.join(types)}")
+
+
+def pairs(eval_set: Any) -> list[tuple[Any, Any]]:
+    """Check that eval_set is a list of (X, y)."""
+    entries = list(eval_set)
+    if not all(isinstance(entry, (tuple, list)) and len(entry) == 2 for entry in entries):
+        raise ValueError(
+            "eval_set must be a list of pairs (X, y), as in eval_set=[(X_valid, y_valid)]"
+        )
+    return [(X, y) for X, y in entries]
+
+
+def check_names(options: Mapping[str, Any], loss: Loss) -> None:
+    """Refuse parameters that look like ours and are not, and a wrong num_class."""
+    for name in options:
+        if name.startswith("focal") and name not in PARAMETERS:
+            raise ValueError(f"{name} is not a parameter; there are {', '.join(PARAMETERS)}")
+    k = loss.n_classes if isinstance(loss, SoftmaxFocalLoss) else 2
+    given = options.get("num_class")
+    if given is not None and given != k and not (k == 2 and given in (0, 1)):
+        raise ValueError(f"num_class must be left out, or {k} as y has classes, got {given!r}")
 
 
 def _loss(

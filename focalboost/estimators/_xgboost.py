@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,7 +16,7 @@ import focalboost.xgboost as fx
 from focalboost._namespace import to_numpy
 from focalboost.curvature import Curvature
 from focalboost.estimators import _metrics
-from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior
+from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 # XGBoost's metrics that depend on the order of the margins only, and those it maximises.
 _RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
@@ -134,6 +135,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         check_consistent_length(X, codes)
         _check_continued(xgb_model, posterior)
         _refuse_objective(self.objective)
+        check_names(options, posterior.loss)
         of_host = {"device": self.device, "nthread": self.n_jobs}
         objective = fx._objective(posterior.loss, self.focal_curvature, of_host)
         fx._host_params(_given(super().get_xgb_params()), objective)
@@ -243,8 +245,8 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         """Weighted class frequencies of the training rows, shape (K,)."""
         return self._fitted().class_prior
 
-    def load_model(self, fname: Any) -> None:
-        """Load what ``save_model`` wrote, or any booster of a fitted FocalXGBClassifier.
+    def load_model(self, fname: Any) -> Self:  # type: ignore[override]
+        """Load what ``save_model`` wrote, or any booster of a fitted FocalXGBClassifier; return self.
 
         Parameters
         ----------
@@ -256,12 +258,18 @@ class FocalXGBClassifier(xgb.XGBClassifier):
             If the model was not trained by FocalXGBClassifier: it does not say gamma and classes.
             This estimator then stays as it was.
         """
-        stored = xgb.Booster(model_file=fname).attr(KEY)
+        if isinstance(fname, (str, os.PathLike)) and not os.path.exists(fname):
+            raise FileNotFoundError(f"there is no model {os.fspath(fname)!r}")
+        wrong = (
+            "the model must be one of FocalXGBClassifier, which says gamma, alpha and classes; load "
+            "other models with xgboost.Booster and apply loss.posterior to their margins"
+        )
+        try:
+            stored = xgb.Booster(model_file=fname).attr(KEY)
+        except xgb.core.XGBoostError as error:
+            raise ValueError(wrong) from error
         if stored is None:
-            raise ValueError(
-                "the model must be one of FocalXGBClassifier, which says gamma, alpha and classes; load "
-                "other models with xgboost.Booster and apply loss.posterior to their margins"
-            )
+            raise ValueError(wrong)
         posterior = ClassPosterior.from_json(stored)
         objective, base_score = self.objective, self.base_score
         super().load_model(fname)
@@ -273,6 +281,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         self.class_weight = posterior.costs()
         prior = posterior.sampling_prior
         self.sampling_prior = None if prior is None else tuple(prior.tolist())
+        return self
 
     def _fitted(self) -> ClassPosterior:
         self.get_booster()  # raises NotFittedError
@@ -344,7 +353,7 @@ def _encoded(
         return None
     return [
         (X_valid, codes if X_valid is X and y_valid is y else posterior.codes(y_valid, "eval_set"))
-        for X_valid, y_valid in eval_set
+        for X_valid, y_valid in pairs(eval_set)
     ]
 
 

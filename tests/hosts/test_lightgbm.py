@@ -497,9 +497,11 @@ class TestBadInput:
             ({"scale_pos_weight": 10}, r"give the loss alpha=\(1, scale_pos_weight\)"),
             ({"is_unbalance": True}, r"give the loss alpha=balanced_alpha\(y\)"),
             ({"unbalance": True}, r"give the loss alpha=balanced_alpha\(y\)"),
-            ({"metric": "binary_logloss"}, "computes it on margins"),
-            ({"metrics": ["auc", "cross_entropy"]}, "metric must not be 'cross_entropy'"),
-            ({"metric": "auc, binary_error"}, "metric must not be 'binary_error'"),
+            ({"metric": "binary_logloss"}, r"metric must be one of .*computes others on margins"),
+            ({"metrics": ["auc", "cross_entropy"]}, r"metric must be one of .*got 'cross_entropy'"),
+            ({"metric": ["rmse"]}, r"metric must be one of .*got 'rmse'"),
+            ({"metric": "aucpr"}, r"metric must be one of .*got 'aucpr'"),
+            ({"metric": "auc, binary_error"}, r"metric must be one of .*got 'binary_error'"),
             ({"num_class": 3}, "num_class must be 1"),
             ({"num_machines": 2}, "num_machines must be 1"),
             ({"machines": "a:1,b:2"}, "num_machines must be 1"),
@@ -587,3 +589,19 @@ np.testing.assert_allclose(other, one, atol=1e-6)
         [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_names_with_spaces(data):
+    """Constructing makes underscores of them, in the training set and in what refers to it."""
+    pd = pytest.importorskip("pandas")
+    X, y = data
+    frame = pd.DataFrame(X, columns=[f"a {i}" for i in range(6)])
+    frame["is online"] = pd.Categorical(np.where(X[:, 0] > 0, "yes", "no"))
+    train_set, valid = lgb.Dataset(frame, y), lgb.Dataset(frame, y)
+    booster = fl.train(QUICK, train_set, 3, loss=FOCAL, valid_sets=[valid])
+    assert booster.feature_name()[-1] == "is_online"
+
+
+def test_no_labels(data):
+    with pytest.raises(ValueError, match="labels must be set on train_set, got a Dataset without"):
+        fl.train(QUICK, lgb.Dataset(data[0]), 3, loss=FOCAL)

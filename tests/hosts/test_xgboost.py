@@ -653,7 +653,7 @@ class TestArrays:
             train(fx.Arrays(X, np.zeros(len(y))))
         with pytest.raises(ValueError, match="labels must be 0 or 1, got nan"):
             train(good, (fx.Arrays(X, np.where(y, np.nan, 0)), "v"))
-        with pytest.raises(ValueError, match=r"labels must have shape \(2000,\), got \(1999,\)"):
+        with pytest.raises(ValueError, match="v must have 2000 labels, one per row of X, got 1999"):
             train(good, (fx.Arrays(X, y[:-1]), "v"))
         with pytest.raises(ValueError, match="sample_weight must be finite and >= 0"):
             train(good, (fx.Arrays(X, y, -np.ones(len(y))), "v"))
