@@ -78,6 +78,7 @@ def train(
     valid = {
         name: rows if table is data else _Rows(table, booster, on_device) for table, name in evals
     }
+    tables = [rows, *(table for table in valid.values() if table is not rows)]
     for table in valid.values():
         table.focal_loss(objective.loss)  # refuses labels and weights before any tree
     monitors = list(callbacks or ())
@@ -94,7 +95,7 @@ def train(
             break
         gradient, curvature = derivatives(rows.margin)
         booster.boost(dtrain, i, grad=gradient, hess=curvature)
-        for table in {id(table): table for table in (rows, *valid.values())}.values():
+        for table in tables:
             table.add(booster, before + i)
         for name, table in valid.items():
             value = table.focal_loss(objective.loss)

@@ -211,16 +211,17 @@ def train(
             "valid_sets must not contain train_set with boosting='dart': to evaluate a custom metric on "
             "it LightGBM drops trees once more and leaves them negated in the model"
         )
+    named = [(train_set, "train_set"), *((data, "valid_sets") for data in valid)]
+    for data, name in named:
+        _check_labelled(data, name)
     if init_model is None:
-        _check_labelled(train_set)
         # Constructing changes names with spaces, which references would then pass on.
         for data in valid:
             if data is not train_set:
-                _check_type(data)
                 data.set_reference(train_set)
         for data in (train_set, *valid):
             _construct(data, host)
-    for data, name in [(train_set, "train_set"), *((v, "valid_sets") for v in valid)]:
+    for data, name in named:
         _check_data(data, loss, name)
     with_prior = init_model is None and train_set.get_init_score() is None
     prior = _intercept(loss, train_set) if with_prior else None
@@ -282,6 +283,7 @@ def cv(
     _refuse_fobj(host_keywords)
     host = _host_params(params, objective)
     if init_model is None:
+        _check_labelled(train_set, "train_set")
         _construct(train_set, host)
     _check_data(train_set, loss, "train_set")
     with_prior = init_model is None and train_set.get_init_score() is None
@@ -461,13 +463,13 @@ def _construct(data: lgb.Dataset, host: dict[str, Any]) -> None:
     data.construct()
 
 
-def _check_labelled(data: lgb.Dataset) -> None:
+def _check_labelled(data: lgb.Dataset, name: str) -> None:
     """Refuse data in memory without labels: constructing would make them all 0."""
     _check_type(data)
     # A file has labels of its own, and a subset (data None) those of its whole.
     in_memory = data.data is not None and not isinstance(data.data, (str, os.PathLike))
     if data._handle is None and in_memory and data.label is None:
-        raise ValueError("labels must be set on train_set, got a Dataset without labels")
+        raise ValueError(f"labels must be set on {name}, got a Dataset without labels")
 
 
 def _check_type(data: Any) -> None:

@@ -97,6 +97,11 @@ def chosen() -> str:
     return wanted
 
 
+def halves(gamma: tuple[float, ...]) -> int:
+    """Return 2 gamma where q^gamma is a product: one small gamma for all labels. Else -1."""
+    return _PRODUCTS.get(gamma[0], -1) if len(set(gamma)) == 1 else -1
+
+
 def derivatives(
     y: ArrayLike,
     margin: Any,
@@ -162,7 +167,7 @@ def derivatives(
         margin_by_class=by_class,
         output_by_class=order == "F",
         policy=_POLICIES[curvature],
-        halves=_PRODUCTS.get(gamma[0], -1) if len(set(gamma)) == 1 else -1,
+        halves=halves(gamma),
         floor=floor,
         factor=factor,
     )

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from focalboost._kernel import _POLICIES, _PRODUCTS
+from focalboost._kernel import _POLICIES, halves
 from focalboost._namespace import Array
 
 _THREADS = 256
@@ -123,7 +123,7 @@ class Resident:
                 weight=None if weight is None else _contiguous(weight, cp.float32),
                 gamma=cp.asarray(np.array(gamma)),
                 alpha=cp.asarray(np.array(alpha)),
-                halves=_PRODUCTS.get(gamma[0], -1) if len(set(gamma)) == 1 else -1,
+                halves=halves(gamma),
             )
 
     def derivatives(
@@ -139,7 +139,7 @@ class Resident:
             If a margin is not finite.
         """
         cp = cupy()
-        with on(self.ordinal):
+        with cp.cuda.Device(self.ordinal):  # which is there: it has the labels
             z = _contiguous(margin, cp.float32)
             gradient, bent = cp.empty(z.shape, cp.float32), cp.empty(z.shape, cp.float32)
             rows = z.size if self.binary else z.shape[0]
@@ -148,8 +148,8 @@ class Resident:
             # Margins of a row: several targets of one weight, or the classes.
             per_row = z.size // z.shape[0]
             policy = _POLICIES[curvature]
-            halves = -1 if curvature == "expected" else self.halves
-            kernel = _kernel("binary_rows" if self.binary else "softmax_rows", halves, policy)
+            power = -1 if curvature == "expected" else self.halves
+            kernel = _kernel("binary_rows" if self.binary else "softmax_rows", power, policy)
             blocks = min((rows + _THREADS - 1) // _THREADS, _MOST_BLOCKS)
             null, complaint = np.uint64(0), cp.zeros(1, dtype=cp.int32)
             kernel(

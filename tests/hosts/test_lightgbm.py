@@ -605,3 +605,8 @@ def test_names_with_spaces(data):
 def test_no_labels(data):
     with pytest.raises(ValueError, match="labels must be set on train_set, got a Dataset without"):
         fl.train(QUICK, lgb.Dataset(data[0]), 3, loss=FOCAL)
+    with pytest.raises(ValueError, match="labels must be set on train_set, got a Dataset without"):
+        fl.cv(QUICK, lgb.Dataset(data[0]), 3, loss=FOCAL)
+    valid = lgb.Dataset(data[0])  # else all of its rows would count as negatives
+    with pytest.raises(ValueError, match="labels must be set on valid_sets, got a Dataset without"):
+        fl.train(QUICK, lgb.Dataset(*data), 3, loss=FOCAL, valid_sets=[valid])
