@@ -1,13 +1,13 @@
-"""How a fraud team judges a model: split by time, alerts per day, money, and how sure one can be.
+"""How a fraud team judges a model: split by time, alerts per day, money, and uncertainty.
 
-A module beside the notebooks of this folder, which import it:
+The notebooks of this folder import this module:
 
     from fraud_evaluation import card_precision_top_k, days, savings, split_by_time
 
-Every function takes arrays, one entry per payment, and knows nothing of the model behind them. ``y`` is
-1 for fraud and 0 for genuine; a ``score`` is any number that is higher for what looks more like fraud; a
-``probability`` is one, as ``loss.posterior`` returns it and sigmoid(margin) is not. What cannot be used
-raises ValueError, which names the argument, what was given and what is allowed.
+Every function takes arrays with one entry per payment, from any model. ``y`` is 1 for fraud and 0 for
+genuine. A ``score`` is any number that is higher for payments that look more like fraud. A
+``probability`` must be a true one: use ``loss.posterior``, not sigmoid(margin). Arguments that cannot be
+used raise ValueError, which names the argument, what was given and what is allowed.
 
 References
 ----------
@@ -21,7 +21,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 
 class Split(NamedTuple):
-    """Which rows are for what: boolean arrays of shape (n,)."""
+    """The rows of each part: boolean arrays of shape (n,)."""
 
     train: Bools
     validation: Bools
@@ -43,7 +43,7 @@ class Split(NamedTuple):
 
 
 class CostCurve(NamedTuple):
-    """Number of alerts and their cost if there is one wherever the probability reaches the threshold."""
+    """Number of alerts and total cost if payments are alerted from each threshold upwards."""
 
     threshold: Floats
     alerts: Ints
@@ -51,14 +51,14 @@ class CostCurve(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Mean of the paired differences, and the ends of its interval."""
+    """Mean of the paired differences, and its interval."""
 
     mean: float
     low: float
     high: float
 
 
-# ---- what is known when --------------------------------------------------------------------------
+# ---- time ----------------------------------------------------------------------------------------
 
 
 def days(time: ArrayLike) -> Ints:
@@ -67,12 +67,13 @@ def days(time: ArrayLike) -> Ints:
     Parameters
     ----------
     time : array of shape (n,)
-        datetime64: a day begins at midnight. timedelta64: every 24 hours. Numbers: taken for days.
+        datetime64: a day begins at midnight. timedelta64: a day begins every 24 hours. Numbers: they
+        count days.
 
     Returns
     -------
     int64 array of shape (n,)
-        From 0.
+        Number of the day of each payment, from 0.
 
     Examples
     --------
@@ -113,33 +114,38 @@ def split_by_time(
         | train_days | delay_days | test_days |
         | train_days | delay_days | validation_days | delay_days | test_days |
 
-    A fraud is known when the customer has complained, ``delay_days`` later: a model that is used from
-    some day on cannot have been trained on, or chosen by, the labels of the days just before. The
-    payments in the gaps belong to no part.
+    A fraud becomes known ``delay_days`` later, when the customer reports it. A model that is used from
+    some day on cannot have been trained or chosen with the labels of the days just before. The payments
+    in the gaps belong to no part.
 
     Parameters
     ----------
     time : array of shape (n,)
         As for ``days``.
     train_days, test_days : int >= 1
-    delay_days, validation_days : int >= 0
+        Length of these parts.
+    delay_days : int >= 0
+        Length of each gap.
+    validation_days : int >= 0
+        Length of the validation part. 0: no validation part, and one gap only.
     start_day : int >= 0
-        First day of the training part. Move it for further splits.
+        First day of the training part. Other values give further splits.
 
     Returns
     -------
     Split
-        ``validation`` is all False without ``validation_days``.
+        ``validation`` is all False if ``validation_days`` is 0.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, the parts reach beyond the days there are, or one is empty.
+        If a number is out of its range, the parts need more days than ``time`` has, or a part has no
+        payment.
 
     Notes
     -----
-    The scheme of [H], chapters 3 and 5, with a week each for training, delay and test. There the cards
-    whose fraud is known by then leave the test part too: ``split.test & ~known_card(...)``.
+    [H] uses this scheme in chapters 3 and 5, with one week each for training, delay and test. It also
+    removes from the test part the cards with a known fraud: ``split.test & ~known_card(...)``.
 
     Examples
     --------
@@ -163,7 +169,7 @@ def split_by_time(
     if test_day + test_days > available:
         raise ValueError(
             f"start_day and the parts must fit into the {available} days of time, got "
-            f"{test_day + test_days} days up to the end of the test part"
+            f"{test_day + test_days} days to the end of the test part"
         )
     split = Split(
         part(start_day, train_days),
@@ -174,20 +180,22 @@ def split_by_time(
         Split._fields, split, (train_days, validation_days, test_days), strict=True
     ):
         if length and not rows.any():
-            raise ValueError(f"{name}_days must hold payments, got {length} days without any")
+            raise ValueError(f"{name}_days must contain payments, got {length} days without any")
     return split
 
 
 def known_card(y: ArrayLike, day: ArrayLike, customer: ArrayLike, *, delay_days: int) -> Bools:
-    """Say which payments are of a card with a fraud that is known by then, and so would be blocked.
+    """Return which payments belong to a card that has a known fraud on their day and would be blocked.
 
     On day d the frauds of the days before d - ``delay_days`` are known.
 
     Parameters
     ----------
     y, day, customer : arrays of shape (n,)
-        All payments from the first training day on, not the test part alone; ``day`` as of ``days``.
+        All payments from the first training day on, not only the test part. ``day`` is what ``days``
+        returns.
     delay_days : int >= 0
+        Days until a fraud is known.
 
     Returns
     -------
@@ -212,23 +220,23 @@ def known_card(y: ArrayLike, day: ArrayLike, customer: ArrayLike, *, delay_days:
     return np.asarray(first[card] + delay_days < day)
 
 
-# ---- how well it ranks ---------------------------------------------------------------------------
+# ---- ranking -------------------------------------------------------------------------------------
 
 
 def recall_at_precision(y: ArrayLike, score: ArrayLike, precision: float) -> float:
-    """Share of the frauds that is found by the best threshold whose alerts are precise enough.
+    """Return the highest recall of all thresholds whose alerts have at least this precision.
 
     Parameters
     ----------
     y, score : arrays of shape (n,)
-        With a fraud at least.
+        At least one fraud is needed.
     precision : float in (0, 1]
-        Least share of frauds among the alerts.
+        Smallest allowed share of frauds among the alerts.
 
     Returns
     -------
     float in [0, 1]
-        0 if no threshold reaches the precision.
+        Share of the frauds that is found; 0 if no threshold reaches the precision.
 
     Examples
     --------
@@ -237,7 +245,7 @@ def recall_at_precision(y: ArrayLike, score: ArrayLike, precision: float) -> flo
     """
     y = _labels(y)
     if not y.any():
-        raise ValueError("y must have a 1 at least, got only 0")
+        raise ValueError("y must have at least one 1, got only 0")
     (score,) = _numbers(y, score=score)
     _number("precision", precision, "(", 0, 1, "]")
     reached, recall, _ = precision_recall_curve(y, score)
@@ -245,20 +253,20 @@ def recall_at_precision(y: ArrayLike, score: ArrayLike, precision: float) -> flo
 
 
 def precision_top_k_per_day(y: ArrayLike, score: ArrayLike, day: ArrayLike, k: int) -> float:
-    """Share of frauds among the k payments of a day with the highest scores; mean over the days.
+    """Return the share of frauds among the k payments with the highest scores, mean over the days.
 
     Parameters
     ----------
     y, score, day : arrays of shape (n,)
-        Every value of ``day`` is one day.
+        Each distinct value of ``day`` is one day.
     k : int >= 1
-        Alerts that can be looked at in a day.
+        Number of alerts that the team can check in a day.
 
     Returns
     -------
     float in [0, 1]
-        A day is divided by k even if it has fewer payments: with fewer frauds than k, 1 is out of reach.
-        Equal scores count in the order of the rows.
+        The frauds of each day are divided by k. The value 1 is therefore impossible if a day has fewer
+        than k frauds. Payments with equal scores are taken in the order of the rows.
 
     References
     ----------
@@ -290,25 +298,25 @@ def card_precision_top_k(
     *,
     remove_detected: bool = True,
 ) -> float:
-    """Share of compromised cards among the k most suspicious cards of a day; mean over the days.
+    """Return the share of compromised cards among the k most suspicious cards, mean over the days.
 
-    A card's score is the highest of its payments of the day, and it is compromised if one of them is a
-    fraud: who calls a customer looks at all of them.
+    The score of a card is the highest score of its payments of the day. The card is compromised if one
+    of these payments is a fraud: a call to the customer settles all of them.
 
     Parameters
     ----------
     y, score, day, customer : arrays of shape (n,)
-        The values of ``day`` ascend with time.
+        Later payments must have a larger ``day``; each distinct value of ``customer`` is one card.
     k : int >= 1
-        Cards that can be looked at in a day.
+        Number of cards that the team can check in a day.
     remove_detected : bool
-        Leave a compromised card that was among the k out of all later days: it is blocked.
+        True: a compromised card among the k is blocked and ignored on all later days.
 
     Returns
     -------
     float in [0, 1]
-        A day is divided by k even if it has fewer cards. Equal scores count in the order of
-        ``customer``.
+        The compromised cards of each day are divided by k, even if the day has fewer than k cards. Cards
+        with equal scores are taken in the order of ``customer``.
 
     References
     ----------
@@ -340,20 +348,22 @@ def card_precision_top_k(
     return float(np.mean(precision))
 
 
-# ---- what it costs -------------------------------------------------------------------------------
+# ---- costs ---------------------------------------------------------------------------------------
 
 
 def total_cost(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: float) -> float:
-    """Cost of a policy: every alert costs its work, every missed fraud its amount.
+    """Return the cost of a policy: each alert costs ``alert_cost``, each missed fraud its amount.
 
     Parameters
     ----------
     y : array of shape (n,)
+        1 for fraud, 0 for genuine.
     alert : bool array of shape (n,)
+        The payments that the policy alerts.
     amount : array of shape (n,)
         At least 0, in the currency of ``alert_cost``.
     alert_cost : float >= 0
-        Of one alert, right or wrong: the call, the new card.
+        Cost of one alert, right or wrong: the call, the new card.
 
     Returns
     -------
@@ -361,7 +371,7 @@ def total_cost(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: fl
 
     Notes
     -----
-    An alert is taken to prevent the loss entirely, and a wrong one to annoy nobody.
+    The cost assumes that an alert prevents the whole loss, and that a wrong alert annoys nobody.
 
     References
     ----------
@@ -382,9 +392,9 @@ def total_cost(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: fl
 
 
 def savings(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: float) -> float:
-    """Share that a policy saves of the cost of the cheaper trivial one: no alert at all, or all alerts.
+    """Return the share of the cost that a policy saves, compared with the cheaper trivial policy.
 
-    ::
+    The trivial policies alert no payment, or all payments::
 
         savings = 1 - cost(policy) / min(cost(no alert), cost(all alerts))
 
@@ -396,13 +406,13 @@ def savings(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: float
     Returns
     -------
     float < 1
-        0 is as good as the cheaper trivial policy, negative is worse. Finding the frauds costs as well,
-        so the best possible value is below 1.
+        0: the policy costs as much as the cheaper trivial one. Negative: it costs more. The best
+        possible value is below 1, because alerts that find the frauds cost as well.
 
     Raises
     ------
     ValueError
-        If a trivial policy costs nothing, besides the errors of ``total_cost``.
+        If a trivial policy costs nothing, and whenever ``total_cost`` raises it.
 
     References
     ----------
@@ -419,14 +429,14 @@ def savings(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: float
     )
     if trivial == 0:
         raise ValueError(
-            f"alert_cost must be above 0 and the frauds must have an amount, got alert_cost "
+            "alert_cost must be above 0 and y must have frauds with an amount above 0, got alert_cost "
             f"{alert_cost} and a trivial policy that costs 0"
         )
     return 1 - cost / trivial
 
 
 def cost_threshold(amount: ArrayLike, alert_cost: float) -> Floats:
-    """Probability above which an alert costs less than none, for every payment its own.
+    """Return for each payment the probability above which an alert costs less than no alert.
 
     ::
 
@@ -437,12 +447,13 @@ def cost_threshold(amount: ArrayLike, alert_cost: float) -> Floats:
     amount : array of shape (n,)
         At least 0.
     alert_cost : float >= 0
+        Cost of one alert.
 
     Returns
     -------
     float array of shape (n,)
-        Above 1 where an alert never pays; infinite where the amount is 0. The best policy if the
-        probabilities are true.
+        Above 1 if an alert never pays; infinite if the amount is 0. With true probabilities these
+        thresholds are the cheapest policy.
 
     References
     ----------
@@ -465,21 +476,23 @@ def cost_threshold(amount: ArrayLike, alert_cost: float) -> Floats:
 def cost_curve(
     y: ArrayLike, probability: ArrayLike, amount: ArrayLike, alert_cost: float
 ) -> CostCurve:
-    """Cost of every threshold on the probability that is one for all payments.
+    """Return the cost of each threshold on the probability, the same threshold for all payments.
 
-    Its lowest point is what ``cost_threshold``, a threshold for every payment, has to beat.
+    Compare the lowest cost of the curve with that of ``cost_threshold``, which has a threshold for each
+    payment.
 
     Parameters
     ----------
     y, probability, amount : arrays of shape (n,)
-        Any score will do for ``probability``.
+        Only the order of ``probability`` matters, so any score can take its place.
     alert_cost : float >= 0
+        Cost of one alert.
 
     Returns
     -------
     CostCurve
-        Thresholds ascending, from the lowest probability (all alerts) to infinity (no alert); costs as
-        of ``total_cost``.
+        Thresholds in ascending order, from the lowest probability (all payments are alerted) to infinity
+        (none is). Costs are those of ``total_cost``.
 
     Examples
     --------
@@ -493,12 +506,12 @@ def cost_curve(
     order = np.argsort(probability, kind="stable")
     threshold, below = np.unique(probability[order], return_index=True)
     threshold, below = np.append(threshold, np.inf), np.append(below, len(y))
-    missed = np.append(0.0, np.cumsum((amount * y)[order]))  # entry i: of the i lowest
+    missed = np.append(0.0, np.cumsum((amount * y)[order]))  # entry i: of the i lowest payments
     alerts = len(y) - below
     return CostCurve(threshold, alerts, alert_cost * alerts + missed[below])
 
 
-# ---- how sure one can be -------------------------------------------------------------------------
+# ---- uncertainty ---------------------------------------------------------------------------------
 
 
 def bootstrap_interval(
@@ -509,22 +522,26 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval of a metric, from test parts that are drawn with replacement from this one.
+    """Return the bootstrap percentile interval of a metric.
+
+    The payments are drawn again with replacement, and the metric is computed on each draw.
 
     Parameters
     ----------
     metric : callable
-        ``metric(*arrays)`` is a number.
+        ``metric(*arrays)`` returns a number.
     *arrays : arrays of shape (m, ...)
-        One entry per payment; drawn together.
+        One entry per payment. The same payments are drawn from all arrays.
     groups : array of shape (m,), optional
-        Draw these as a whole, such as days or customers: the frauds of one incident resemble each other.
-        An array that equals ``groups`` is numbered anew, so that a day drawn twice counts as two days.
-        None: draw single payments.
+        Draw whole groups, such as days or customers, because the frauds of one incident resemble each
+        other. If one of ``arrays`` equals ``groups``, its groups get new numbers in each draw: a day
+        that is drawn twice counts as two days. None: draw single payments.
     n : int >= 2
         Number of draws.
     level : float in (0, 1)
+        Share of the draws whose metric is inside the interval.
     seed : int >= 0
+        Seed of the draws.
 
     Returns
     -------
@@ -532,9 +549,9 @@ def bootstrap_interval(
 
     Notes
     -----
-    The model stays the same: what another training would change is not in the interval. With few groups,
-    say under 20, it is too narrow. It does not suit ``card_precision_top_k`` with ``remove_detected``,
-    where a day depends on the days before.
+    The model stays the same in all draws, so the interval does not show what another training would
+    change. With few groups, fewer than about 20, the interval is too narrow. Do not use it for
+    ``card_precision_top_k`` with ``remove_detected``: there a day depends on the days before.
 
     References
     ----------
@@ -550,32 +567,13 @@ def bootstrap_interval(
     lengths = {column.shape[:1] for column in columns}
     if len(lengths) != 1 or lengths <= {(), (0,)}:
         given = ", ".join(str(column.shape) for column in columns) or "none"
-        raise ValueError(f"arrays must have one entry per payment, of the same number, got {given}")
+        raise ValueError(f"arrays must have one entry per payment and equal lengths, got {given}")
     _whole("n", n, 2)
     _number("level", level, "(", 0, 1, ")")
     _whole("seed", seed, 0)
-    m = len(columns[0])
     rng = np.random.default_rng(seed)
-    if groups is not None:
-        (groups,) = _shaped(np.empty(m), groups=groups)
-        _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        if len(sizes) < 2:
-            raise ValueError(f"groups must be at least two, got {len(sizes)}")
-        members = np.split(np.argsort(which, kind="stable"), np.cumsum(sizes)[:-1])
-        renumber = [np.array_equal(column, groups) for column in columns]
-
-    def drawn() -> list[NDArray[Any]]:
-        if groups is None:
-            rows = rng.integers(m, size=m)
-            return [column[rows] for column in columns]
-        chosen = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[i] for i in chosen])
-        number = np.repeat(np.arange(len(chosen)), sizes[chosen])
-        return [
-            number if new else column[rows] for column, new in zip(columns, renumber, strict=True)
-        ]
-
-    values = [metric(*drawn()) for _ in range(n)]
+    draws = _draw_rows(columns, n, rng) if groups is None else _draw_groups(columns, groups, n, rng)
+    values = [metric(*drawn) for drawn in draws]
     if not np.isfinite(values).all():
         raise ValueError(
             f"metric must be finite, got {values[int(np.argmin(np.isfinite(values)))]}"
@@ -584,10 +582,39 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0.95) -> Difference:
-    """Mean of a - b over seeds, with a t interval; entry i of both is from seed i.
+def _draw_rows(
+    columns: list[NDArray[Any]], n: int, rng: np.random.Generator
+) -> Iterator[list[NDArray[Any]]]:
+    """Yield n draws of single payments."""
+    m = len(columns[0])
+    for _ in range(n):
+        rows = rng.integers(m, size=m)
+        yield [column[rows] for column in columns]
 
-    ::
+
+def _draw_groups(
+    columns: list[NDArray[Any]], groups: ArrayLike, n: int, rng: np.random.Generator
+) -> Iterator[list[NDArray[Any]]]:
+    """Yield n draws of whole groups; a column that equals ``groups`` gets new numbers."""
+    (groups,) = _shaped(np.empty(len(columns[0])), groups=groups)
+    _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise ValueError(f"groups must have at least two values, got {len(sizes)}")
+    members = np.split(np.argsort(which, kind="stable"), np.cumsum(sizes)[:-1])
+    renumber = [np.array_equal(column, groups) for column in columns]
+    for _ in range(n):
+        chosen = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[i] for i in chosen])
+        number = np.repeat(np.arange(len(chosen)), sizes[chosen])
+        yield [
+            number if new else column[rows] for column, new in zip(columns, renumber, strict=True)
+        ]
+
+
+def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0.95) -> Difference:
+    """Return the mean of a - b over seeds, with a t interval.
+
+    Entry i of both arrays belongs to seed i::
 
         mean(d) ± t sd(d) / sqrt(n),   d = a - b,   t with n - 1 degrees of freedom
 
@@ -596,17 +623,18 @@ def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0
     values_a, values_b : arrays of shape (n,), n >= 2
         Metrics of two models on the same tables and splits.
     level : float in (0, 1)
+        Confidence level of the interval.
 
     Returns
     -------
     Difference
-        Exact for independent, normal differences.
+        The interval is exact if the differences are independent and normal.
 
     Notes
     -----
-    An interval across 0 means that these seeds do not tell the two apart, not that they are the same.
-    Seeds of the training alone show the noise of training; a new table per seed shows that of the data,
-    too.
+    An interval that contains 0 does not prove that the two models are equal; it means that these seeds
+    cannot show a difference. Seeds that change only the training show the noise of training. A new table
+    for each seed also shows the noise of the data.
 
     Examples
     --------
@@ -628,7 +656,7 @@ def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0
 
 
 def _labels(y: ArrayLike) -> Ints:
-    """Check that labels are 0 or 1."""
+    """Return the labels as integers (n,); they must be 0 or 1."""
     y = np.asarray(y)
     if y.ndim != 1 or not len(y):
         raise ValueError(f"y must have shape (n,) with n > 0, got {y.shape}")
@@ -640,7 +668,7 @@ def _labels(y: ArrayLike) -> Ints:
 
 
 def _shaped(like: NDArray[Any], **arrays: ArrayLike) -> list[NDArray[Any]]:
-    """Check that there is one entry per payment."""
+    """Return the arrays; each must have the shape of ``like``, one entry per payment."""
     checked = [np.asarray(values) for values in arrays.values()]
     for name, array in zip(arrays, checked, strict=True):
         if array.shape != like.shape:
@@ -649,7 +677,7 @@ def _shaped(like: NDArray[Any], **arrays: ArrayLike) -> list[NDArray[Any]]:
 
 
 def _numbers(like: NDArray[Any], **arrays: ArrayLike) -> list[Floats]:
-    """Check that there is one finite number per payment."""
+    """Return the arrays as floats; each must have one finite number per payment."""
     checked = _shaped(like, **arrays)
     for name, array in zip(arrays, checked, strict=True):
         if array.dtype.kind not in "biuf":
@@ -662,6 +690,7 @@ def _numbers(like: NDArray[Any], **arrays: ArrayLike) -> list[Floats]:
 
 
 def _money(amount: Floats, alert_cost: float) -> None:
+    """Check that amounts and the cost of an alert are at least 0."""
     _number("alert_cost", alert_cost, "[", 0, np.inf, ")")
     if (amount < 0).any():
         row = int(np.argmax(amount < 0))
@@ -669,12 +698,13 @@ def _money(amount: Floats, alert_cost: float) -> None:
 
 
 def _whole(name: str, value: Any, least: int) -> None:
+    """Check for a whole number that is at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
 
 
 def _number(name: str, value: Any, opening: str, low: float, high: float, closing: str) -> None:
-    """Check for an interval as it is written: ``"(", 0, 1, "]"``."""
+    """Check for a number in an interval, which is given as it is written: ``"(", 0, 1, "]"``."""
     inside = isinstance(value, (int, float, np.number)) and low <= value <= high
     ends = {low} if opening == "(" else set()
     ends |= {high} if closing == ")" else set()

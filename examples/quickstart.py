@@ -1,10 +1,10 @@
-"""Compare log loss with focal loss, in XGBoost and LightGBM, on a fraud table or on a file of yours.
+"""Compare log loss with focal loss, in XGBoost and LightGBM, on a fraud table or on your own file.
 
     python examples/quickstart.py
     python examples/quickstart.py --data payments.csv --target is_fraud --time date
 
-It trains four models with the same rounds, learning rate and regularisation, prints what a fraud team
-would ask for, and draws precision-recall and reliability curves. Nothing is tuned.
+The program trains four models with the same rounds, learning rate and regularisation. It prints their
+metrics and draws precision-recall and reliability curves. Nothing is tuned.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from focalboost import BinaryFocalLoss
 from focalboost.datasets import make_fraud
 
 LEARNING_RATE, LAMBDA = 0.1, 1.0
-ALERTS = 0.01
+ALERTS = 0.01  # share of the rows that is alerted
 BINS = 8
-FEWEST = 10  # positives in a part of the data, for a figure to mean anything
+FEWEST = 10  # rows that each part must have of each class, for metrics to mean something
 COLORS = {"XGBoost": "#0072B2", "LightGBM": "#D55E00"}
 
 
 class Parts(NamedTuple):
-    """Features and labels 0/1 of the two parts, and how they were parted."""
+    """Features and labels (0 or 1) of the two parts, and how the data was split."""
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
@@ -57,7 +57,7 @@ class Parts(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one model says about the test part, and what it took to train."""
+    """Predictions of one model for the test part, and the seconds that training took."""
 
     library: str
     loss: str
@@ -75,7 +75,7 @@ def read(path: Path) -> pd.DataFrame:
         raise ValueError(f"--data must be a file, got {path}")
     try:
         return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (ValueError, OSError) as error:  # pandas and pyarrow raise both for what is no table
+    except (ValueError, OSError) as error:  # pandas and pyarrow raise both
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"--data must be a CSV or parquet file, {path} is not: {reason}"
@@ -83,7 +83,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def labels(column: pd.Series, positive: str | None) -> np.ndarray:
-    """Code the target as 0/1; ``positive`` is compared as it is written in the file."""
+    """Return the target as 0 or 1; ``positive`` is the text of the value that becomes 1."""
     if column.isna().any():
         raise ValueError(
             f"target {column.name!r} must have no missing value, got {int(column.isna().sum())}"
@@ -108,7 +108,7 @@ def labels(column: pd.Series, positive: str | None) -> np.ndarray:
 
 
 def same(value: Any, text: str) -> bool:
-    """Say whether a value of the file is what ``text`` spells: 1, 1.0 and "1" are."""
+    """Return whether ``text`` is the value's text or the same number: "1" matches 1 and 1.0."""
     if str(value) == text:
         return True
     try:
@@ -118,13 +118,12 @@ def same(value: Any, text: str) -> bool:
 
 
 def features(frame: pd.DataFrame) -> pd.DataFrame:
-    """Make every column a number or a category: what both libraries take as it is."""
-    frame = frame.rename(columns=lambda name: str(name).replace(" ", "_"))  # as LightGBM does
+    """Make every column a number or a category: both libraries accept these."""
+    # LightGBM replaces spaces in names; doing the same here gives both libraries the same names.
+    frame = frame.rename(columns=lambda name: str(name).replace(" ", "_"))
     for name in frame.columns:
         column = frame[name]
-        if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(
-            column
-        ):
+        if column.dtype.kind in "Mm":
             raise ValueError(
                 f"column {name!r} is a date: split by it with --time {name}, or leave it out with "
                 f"--drop {name}"
@@ -139,12 +138,12 @@ def features(frame: pd.DataFrame) -> pd.DataFrame:
         else:
             frame[name] = column.astype("category")
     if frame.columns.empty:
-        raise ValueError("no feature is left beside the target")
+        raise ValueError("at least one column besides the target must be a feature, got none")
     return frame
 
 
 def load(options: argparse.Namespace) -> Parts:
-    """Read what was asked for, and part it: by time if there is one, else at random."""
+    """Read the data and split it: by time if a column of times is given, else at random."""
     if options.data is None:
         frame, target, when = make_fraud().frame(), "fraud", "time"
     else:
@@ -166,41 +165,52 @@ def load(options: argparse.Namespace) -> Parts:
         X = features(frame)
         parts = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
         return Parts(*parts, "split at random, stratified")
+    times = moments(frame.pop(when))
+    return split_by_time(features(frame), y, times, when)
+
+
+def moments(column: pd.Series) -> np.ndarray:
+    """Return a column of numbers or dates as an array that sorts by time."""
     try:
-        moments = frame.pop(when)
-        if not pd.api.types.is_numeric_dtype(moments):
+        if not pd.api.types.is_numeric_dtype(column):
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # pandas only warns of dates that it has to guess at
-                moments = pd.to_datetime(moments)
+                warnings.simplefilter("error")  # pandas warns if it must guess the format of dates
+                column = pd.to_datetime(column)
     except (ValueError, TypeError, UserWarning) as error:
         raise ValueError(
-            f"--time must be a column of numbers or of dates in one format, {when!r} is not"
+            f"--time must be a column of numbers or of dates in one format, {column.name!r} is not"
         ) from error
-    if moments.isna().any():
-        raise ValueError(f"--time must have no missing value, {when!r} has {moments.isna().sum()}")
-    X = features(frame)
-    order = np.argsort(moments.to_numpy(), kind="stable")
+    if column.isna().any():
+        raise ValueError(
+            f"--time must have no missing value, {column.name!r} has {column.isna().sum()}"
+        )
+    return column.to_numpy()
+
+
+def split_by_time(X: pd.DataFrame, y: np.ndarray, times: np.ndarray, name: str) -> Parts:
+    """Train on the earlier 70 % of the rows, test on the later 30 %."""
+    order = np.argsort(times, kind="stable")
     early, late = np.split(order, [round(0.7 * len(order))])
-    for name, rows in (("earlier", early), ("later", late)):
+    for part, rows in (("earlier", early), ("later", late)):
         if not FEWEST <= y[rows].sum() <= len(rows) - FEWEST:
             raise ValueError(
-                f"split by {when!r}, the {name} part must have at least {FEWEST} rows of both classes, "
+                f"split by {name!r}, the {part} part must have at least {FEWEST} rows of both classes, "
                 f"got {len(rows) - y[rows].sum()} negatives and {y[rows].sum()} positives"
             )
-    return Parts(X.iloc[early], X.iloc[late], y[early], y[late], f"split by {when}, the later 30 %")
+    return Parts(X.iloc[early], X.iloc[late], y[early], y[late], f"split by {name}, the later 30 %")
 
 
 # ---- training ------------------------------------------------------------------------------------
 
 
 class Tick(xgb.callback.TrainingCallback):
-    """Call back once a round, in XGBoost's way; LightGBM takes any callable."""
+    """Call ``tick`` after each round; XGBoost accepts only objects of this base class."""
 
     def __init__(self, tick: Callable[[], Any]) -> None:
         self._tick = tick
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Go on training."""
+    def after_iteration(self, *_: Any) -> bool:
+        """Return False: training continues."""
         self._tick()
         return False
 
@@ -208,7 +218,7 @@ class Tick(xgb.callback.TrainingCallback):
 def train_xgboost(
     parts: Parts, rounds: int, loss: BinaryFocalLoss | None, tick: Callable[[], Any]
 ) -> np.ndarray:
-    """Return the margins of the test part; ``loss`` None is the built-in log loss."""
+    """Return the margins of the test part; without a ``loss``, of the built-in log loss."""
     params = {"learning_rate": LEARNING_RATE, "lambda": LAMBDA, "max_depth": 6}
     dtrain = xgb.DMatrix(parts.X_train, parts.y_train, enable_categorical=True)
     dtest = xgb.DMatrix(parts.X_test, enable_categorical=True)
@@ -223,7 +233,7 @@ def train_xgboost(
 def train_lightgbm(
     parts: Parts, rounds: int, loss: BinaryFocalLoss | None, tick: Callable[[], Any]
 ) -> np.ndarray:
-    """Return the margins of the test part; ``loss`` None is the built-in log loss."""
+    """Return the margins of the test part; without a ``loss``, of the built-in log loss."""
     params: dict[str, Any] = {"learning_rate": LEARNING_RATE, "lambda_l2": LAMBDA, "verbosity": -1}
     train_set = lgb.Dataset(parts.X_train, parts.y_train)
 
@@ -239,7 +249,7 @@ def train_lightgbm(
 
 
 def compare(parts: Parts, gamma: float, rounds: int, console: Console) -> list[Result]:
-    """Train both libraries with both losses."""
+    """Train a model for each library and loss; show the progress on the console."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     results = []
     with Progress(*columns, console=console, transient=True) as progress:
@@ -259,13 +269,16 @@ def compare(parts: Parts, gamma: float, rounds: int, console: Console) -> list[R
 
 
 def recall_at_alerts(y: np.ndarray, score: np.ndarray, rate: float = ALERTS) -> float:
-    """Share of the frauds among the ``rate`` of the rows with the highest scores."""
+    """Return the recall if the share ``rate`` of the rows with the highest scores is alerted."""
     k = max(1, round(rate * len(y)))
     return float(y[np.argsort(-score, kind="stable")[:k]].sum() / y.sum())
 
 
 def table(results: list[Result], y: np.ndarray, gamma: float) -> Table:
-    """One row per model, within 80 columns; "raw" judges sigmoid(margin), which focal models bend."""
+    """Return one row per model, within 80 columns.
+
+    Log loss and Brier score judge both the score, sigmoid(margin), and the posterior.
+    """
     out = Table(
         title=f"On the test part (focal: gamma {gamma:g})",
         title_justify="left",
@@ -277,9 +290,9 @@ def table(results: list[Result], y: np.ndarray, gamma: float) -> Table:
     for column in (
         "average\nprecision",
         f"recall at\n{ALERTS:.0%} alerts",
-        "log loss\nraw",
+        "log loss\nscore",
         "log loss\nposterior",
-        "Brier\nraw",
+        "Brier\nscore",
         "Brier\nposterior",
         "fit,\ns",
     ):
@@ -299,29 +312,25 @@ def table(results: list[Result], y: np.ndarray, gamma: float) -> Table:
 
 
 def reading(results: list[Result], y: np.ndarray, gamma: float) -> str:
-    """Say in words what the numbers say, whichever way they fall."""
+    """Return sentences that follow from the numbers, in whichever direction."""
     sentences = []
     for native, focal in zip(results[::2], results[1::2], strict=True):
         before, after = (average_precision_score(y, r.score) for r in (native, focal))
         change = after - before
-        word = (
-            "about as well as"
-            if abs(change) < 0.02
-            else "better than"
-            if change > 0
-            else "worse than"
-        )
+        word = "better than" if change > 0 else "worse than"
+        if abs(change) < 0.02:
+            word = "about as well as"
         sentences.append(
             f"{focal.library}: focal loss ranks {word} log loss (average precision {change:+.3f})."
         )
     if gamma > 0:
-        raw, true = (
+        of_score, of_posterior = (
             np.mean([log_loss(y, getattr(r, which).astype(float)) for r in results[1::2]])
             for which in ("score", "posterior")
         )
         sentences.append(
-            "sigmoid(margin) of a focal model is no probability: "
-            f"its log loss is {raw / true:.1f} times that of the posterior."
+            "The score of a focal model, sigmoid(margin), is not a probability: "
+            f"its log loss is {of_score / of_posterior:.1f} times that of the posterior."
         )
     sentences.append(
         f"One split, nothing tuned, {int(y.sum())} positives: differences of a few hundredths are noise."
@@ -330,9 +339,10 @@ def reading(results: list[Result], y: np.ndarray, gamma: float) -> str:
 
 
 def reliability(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean prediction and observed frequency, lowest first, of bins with as many positives each.
+    """Return mean prediction and observed frequency of bins with the same number of positives.
 
-    Bins with as many rows each, the usual choice, would put nearly all positives into the last one.
+    Bins with the same number of rows, the usual choice, would put nearly all positives into the last
+    bin.
     """
     order = np.argsort(p, kind="stable")
     before = np.cumsum(y[order]) - y[order]  # positives with a lower prediction
@@ -344,7 +354,7 @@ def reliability(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> None:
-    """Draw precision-recall and reliability curves into a PNG."""
+    """Write a PNG with precision-recall and reliability curves."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -358,20 +368,12 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
         precision, recall, _ = precision_recall_curve(y, r.score)
         left.step(recall, precision, where="post", label=name, **style)
 
-        curves = (
-            [("posterior", r.posterior, "o", 1.0)] if focal else [("score", r.posterior, "s", 1.0)]
-        )
+        style["markersize"] = 5
+        what, marker = ("posterior", "o") if focal else ("score", "s")
+        right.plot(*reliability(y, r.posterior), marker=marker, label=f"{name}: {what}", **style)
         if focal and gamma > 0:
-            curves.append(("raw score", r.score, "x", 0.55))
-        for what, p, marker, alpha in curves:
-            right.plot(
-                *reliability(y, p),
-                marker=marker,
-                markersize=5,
-                alpha=alpha,
-                label=f"{name}: {what}",
-                **(style if what != "raw score" else style | {"linestyle": "--"}),
-            )
+            style |= {"linestyle": "--", "marker": "x", "alpha": 0.55}
+            right.plot(*reliability(y, r.score), label=f"{name}: score", **style)
     rate = y.mean()
     left.axhline(rate, color="0.4", linewidth=1, label=f"no skill ({rate:.2%})")
     left.set(
@@ -384,7 +386,7 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
     left.legend(loc="best", fontsize=9)
     right.axline((1e-3, 1e-3), xy2=(1e-2, 1e-2), color="0.4", linewidth=1, label="calibrated")
     right.set(
-        title=f"Reliability, {BINS} bins with as many positives each",
+        title=f"Reliability, {BINS} bins with equal numbers of positives",
         xlabel="predicted probability (mean of bin)",
         ylabel="observed frequency",
         xscale="log",
@@ -402,17 +404,17 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read and check the options."""
+    """Return the options, checked."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
-        epilog="Without --data it uses a simulated table of card payments.",
+        epilog="Without --data the program uses a simulated table of card payments.",
     )
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="CSV (also compressed) or parquet"
     )
-    parser.add_argument("--target", metavar="COLUMN", help="column of the label")
+    parser.add_argument("--target", metavar="COLUMN", help="column of the labels")
     parser.add_argument(
-        "--positive", metavar="VALUE", help="value of the target that is the rare one"
+        "--positive", metavar="VALUE", help="value of the target that counts as positive"
     )
     parser.add_argument(
         "--time", metavar="COLUMN", help="split by this column instead of at random"
@@ -427,7 +429,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         type=Path,
         default=Path("build/quickstart.png"),
         metavar="PNG",
-        help="the picture",
+        help="file of the curves (default build/quickstart.png)",
     )
     options = parser.parse_args(arguments)
     if options.data is None:
@@ -435,9 +437,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             if getattr(options, name):
                 parser.error(f"--{name} must come with --data")
     elif options.target is None:
-        parser.error("--target must name the column of the label in --data")
+        parser.error("--target must name the column of the labels in --data")
     elif options.target in {options.time, *options.drop}:
-        parser.error(f"--target {options.target} must not be in --time or --drop")
+        parser.error(f"--target {options.target} must not be named in --time or --drop")
+    elif options.time in options.drop:
+        parser.error(f"--time {options.time} must not be named in --drop")
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
     if options.output.suffix.lower() != ".png":
@@ -450,7 +454,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the comparison; exit status 2 with one sentence for what cannot be used."""
+    """Run the comparison; if an option or the data cannot be used, print why and return 2."""
     options = parse(arguments)
     console = Console()
     try:
@@ -472,7 +476,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         draw(results, parts.y_test, options.gamma, options.output)
     except OSError as error:
-        print(f"--output must be a place that can be written: {error}", file=sys.stderr)
+        print(f"--output must be a file that can be written: {error}", file=sys.stderr)
         return 2
     console.print(f"Curves: {options.output}", highlight=False)
     return 0

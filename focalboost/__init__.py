@@ -7,10 +7,9 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
+from focalboost._frequencies import balanced_alpha, shift_prior
 from focalboost._versions import show_versions
 from focalboost.losses import BinaryFocalLoss, SoftmaxFocalLoss
-from focalboost.posterior import shift_prior
-from focalboost.weights import balanced_alpha
 
 if _TYPE_CHECKING:
     from focalboost.estimators import FocalLGBMClassifier, FocalXGBClassifier

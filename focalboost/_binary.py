@@ -7,7 +7,7 @@ p = sigmoid(s), q = sigmoid(-s), L = -log p, M = -log q.  Derived in docs/math.m
     d/ds      -A,   A(s) = q^g (q + g p L) > 0
     d2/ds2    p q^g [(1 + 2g) q - g (q - g p) L]
 
-Class weights, sample weights and the sign of dz/ds are the caller's; labels never come here.
+The caller chooses s by the label, and applies the sign of ds/dz, class weights and sample weights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from focalboost._namespace import Array, namespace
 
-# exp(-g M) beyond this M multiplies a q that is 0 in every dtype. Stopping here keeps g M finite.
+# Beyond this M, exp(-g M) multiplies a q that is 0 in every dtype. The limit keeps g M finite.
 _UNDERFLOWN = 1e4
 
 
@@ -40,7 +40,7 @@ def terms(s: Array) -> Terms:
     e = xp.exp(-xp.abs(s))
     u = 1 + e
     r = 1 / u
-    log1p_e = xp.log(u) + (e - (u - 1)) * r  # NumPy's own log1p takes five times as long
+    log1p_e = xp.log(u) + (e - (u - 1)) * r  # NumPy's log1p takes five times as long
     right = xp.astype(s >= 0, s.dtype)
     return Terms(
         p=r * xp.maximum(e, right),  # e <= 1
@@ -57,7 +57,7 @@ def power(M: Array, g: Array | float) -> Array:
 
 
 def focus(t: Terms, g: Array | float) -> Array:
-    """Evaluate q^g: where g is one small number a product, which is faster and rounds less."""
+    """Evaluate q^g; for one small integer g as a product, which is faster and rounds less."""
     if isinstance(g, float) and g in (0.0, 1.0, 2.0):
         xp = namespace(t.q)
         return xp.ones_like(t.q) if g == 0 else t.q if g == 1 else t.q * t.q
@@ -76,7 +76,7 @@ def slope(t: Terms, g: Array | float) -> Array:
 
 def hessian(t: Terms, g: Array | float) -> Array:
     """Evaluate the second derivative in s; negative for badly missed rows (g > 0, s << 0)."""
-    # p L before g: L alone may be as large as the largest float, p L is at most 1/e or q.
+    # p L is multiplied first: L alone can be as large as the largest float, but p L <= max(1/e, q).
     return focus(t, g) * ((1 + 2 * g) * t.p * t.q - g * (t.q - g * t.p) * (t.p * t.L))
 
 
@@ -86,6 +86,6 @@ def log_slope(s: Array, g: Array | float) -> Array:
     t = terms(s)
     e = xp.exp(-xp.abs(s))
     one = xp.ones_like(s)
-    # L / q: log1p(e) (1 + e) / e on the right side, whose limit is 1; L (1 + e) on the wrong one.
+    # L / q is log1p(e) (1 + e) / e for s >= 0, with the limit 1, and L (1 + e) for s < 0.
     ratio = xp.where(s >= 0, xp.where(e > 0, xp.log1p(e), one) / xp.where(e > 0, e, one), t.L)
     return -(1 + g) * t.M + xp.log1p(g * (t.p * ratio) * (1 + e))

@@ -8,7 +8,7 @@ g = gamma of the true class, r_j = p_j / q_t.  Derived in docs/math.md.
     Hessian   h_t = the binary one   h_j = A r_j q_j + B r_j^2
               B = q_t^g g [2 q_t - (q_t - (g-1) p_t) L_t] p_t            (exact diagonal)
 
-The true class sees the binary formulas of ``_binary`` at p_t. Weights are the caller's.
+The true class follows the binary formulas of ``_binary`` at p_t. The caller applies weights.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from focalboost._namespace import Array, namespace
 
 
 class Terms(NamedTuple):
-    """Softmax seen from its largest class J, so that no complement is formed as 1 - p.
+    """Softmax seen from the class J of the largest margin, so that no complement is formed as 1 - p.
 
-    ``share`` is the softmax of the classes other than J (0 at J), ``log_share`` its logarithm
-    (meaningless at J), ``rest`` = sum over k != J of exp(z_k - z_J), ``log_rest`` its logarithm.
-    ``top`` marks J. The last three and ``log_sum`` = log(1 + rest) have shape (n, 1).
+    Shape (n, K): ``p``, ``q``, ``L`` as above; ``top`` marks J; ``share`` is the softmax of the classes
+    other than J (0 at J) and ``log_share`` its logarithm (meaningless at J).
+    Shape (n, 1): ``rest`` = sum over k != J of exp(z_k - z_J), ``log_rest`` its logarithm, and
+    ``log_sum`` = log(1 + rest).
     """
 
     p: Array
@@ -39,14 +40,14 @@ class Terms(NamedTuple):
 
 
 def _difference(small: Array, large: Array) -> Array:
-    """Evaluate small - large <= 0; halves, because the difference of two floats can overflow."""
+    """Evaluate small - large <= 0 in halves, because the difference of two floats can overflow."""
     xp = namespace(small)
     half = small / 2 - large / 2
     return 2 * xp.maximum(half, xp.full_like(half, -xp.finfo(half.dtype).max / 2))
 
 
 def _one_hot(index: Array, like: Array) -> Array:
-    """Return (n, K) with True at each row's ``index``; class-major, as blocks of margins are."""
+    """Return (n, K) with True at each row's ``index``, in F order like the blocks of margins."""
     xp = namespace(like)
     classes = xp.arange(like.shape[1])
     return xp.permute_dims(classes[:, None] == index[None, :], (1, 0))

@@ -1,7 +1,8 @@
-"""Every check of user input and every error message about it.
+"""Checks of labels, margins, weights, probabilities, plain numbers and named options.
 
 An error names the argument, says what was given and what is allowed. Checks raise ValueError (TypeError
-where the kind of object is wrong) and return the input as arrays of the form the formulas expect.
+where the kind of object is wrong) and return the input in the form that formulas expect. Checks of a
+library's parameters and containers stand in the module that knows the library.
 """
 
 from __future__ import annotations
@@ -41,15 +42,13 @@ def _as_array(name: str, values: ArrayLike) -> Array:
 
 
 def margin(values: ArrayLike, n_classes: int | None = None) -> Array:
-    """Check margins: finite, floating; the last axis is the classes' if ``n_classes`` is given."""
+    """Check margins: finite and floating; ``n_classes`` columns on the last axis if that is given."""
     z = _as_array("margin", values)
     xp = namespace(z)
     if not xp.isdtype(z.dtype, "real floating"):
         z = xp.astype(z, xp.float64)
-    elif z.dtype.itemsize < 4 if hasattr(z.dtype, "itemsize") else False:
-        z = xp.astype(
-            z, xp.float32
-        )  # half precision holds neither the tails nor the host's contract
+    elif xp.finfo(z.dtype).bits < 32:
+        z = xp.astype(z, xp.float32)  # half precision cannot hold the tails
     if n_classes is not None:
         columns(z.shape, n_classes)
     finite = xp.isfinite(z)
@@ -67,35 +66,27 @@ def columns(shape: tuple[int, ...], n_classes: int, *, matrix: bool = False) -> 
         )
 
 
-def _integral_labels(y: ArrayLike, allowed: str, upper: int) -> Array:
-    labels = _as_array("labels", y)
-    xp = namespace(labels)
-    if xp.isdtype(labels.dtype, "bool"):
-        return labels
-    bad = (labels < 0) | (labels >= upper)
-    if xp.isdtype(labels.dtype, "real floating"):
-        bad = bad | (labels != xp.floor(labels))  # NaN differs from itself
-    if bool(xp.any(bad)):
-        value = to_numpy(labels)[tuple(np.argwhere(to_numpy(bad))[0])]
-        raise ValueError(f"labels must be {allowed}, got {value} at {_first(bad)}")
-    return labels
+def labels(y: ArrayLike, n_labels: int, shape: tuple[int, ...] | None = None) -> Array:
+    """Check labels 0 .. n_labels - 1 of any real dtype or bool, of ``shape`` if that is given."""
+    array = _as_array("labels", y)
+    xp = namespace(array)
+    if not xp.isdtype(array.dtype, "bool"):
+        bad = (array < 0) | (array >= n_labels)
+        if xp.isdtype(array.dtype, "real floating"):
+            bad = bad | (array != xp.floor(array))  # NaN differs from itself
+        if bool(xp.any(bad)):
+            allowed = "0 or 1" if n_labels == 2 else f"whole numbers in 0 .. {n_labels - 1}"
+            value = to_numpy(array)[tuple(np.argwhere(to_numpy(bad))[0])]
+            raise ValueError(f"labels must be {allowed}, got {value} at {_first(bad)}")
+    _same_shape("labels", array.shape, shape)
+    return array
 
 
-def binary_labels(y: ArrayLike, shape: tuple[int, ...] | None = None) -> Array:
-    """Check labels 0 and 1 (any real dtype or bool) of the margin's ``shape``."""
-    labels = _integral_labels(y, "0 or 1", 2)
-    _same_shape("labels", labels.shape, shape)
-    return labels
-
-
-def class_labels(y: ArrayLike, n_classes: int, n: int | None = None) -> Array:
-    """Check labels 0 .. K-1 and return them as integers (n,)."""
-    labels = _integral_labels(y, f"whole numbers in 0 .. {n_classes - 1}", n_classes)
-    _same_shape("labels", labels.shape, None if n is None else (n,))
-    if labels.ndim != 1:
-        raise ValueError(f"labels must have shape (n,), got {tuple(labels.shape)}")
-    xp = namespace(labels)
-    return xp.astype(labels, xp.int64)
+def vector(name: str, array: Array) -> Array:
+    """Check that an array has one axis."""
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (n,), got {tuple(array.shape)}")
+    return array
 
 
 def _same_shape(name: str, given: tuple[int, ...], allowed: tuple[int, ...] | None) -> None:
@@ -168,12 +159,13 @@ def alpha(value: Any, n_classes: int, *, scalar: bool) -> float | tuple[float, .
     return checked
 
 
-def n_classes(value: Any) -> int:
-    """Check the number of classes of a softmax loss: an integer >= 2."""
+def integer(name: str, value: Any, least: int, also: str = "") -> int:
+    """Check an integer of at least ``least``; ``also`` names what else the caller allows."""
+    message = f"{name} must be an integer >= {least}{also}, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"n_classes must be an integer >= 2, got {value!r}")
-    if value < 2:
-        raise ValueError(f"n_classes must be an integer >= 2, got {value!r}")
+        raise TypeError(message)
+    if value < least:
+        raise ValueError(message)
     return int(value)
 
 
@@ -181,27 +173,6 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
     """Check that a named option exists."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-
-
-def class_frequencies(
-    y: NDArray[Any], sample_weight: FloatArray | None, n_classes: int
-) -> NDArray[np.float64]:
-    """Return the weighted share of each class; two classes at least must have weight.
-
-    Weights are summed in double precision, as the hosts do for their own starting value.
-    """
-    if y.size == 0:
-        raise ValueError("labels must not be empty: the intercept of no data is not defined")
-    total = np.bincount(y, weights=sample_weight, minlength=n_classes).astype(np.float64)
-    present = np.flatnonzero(total)
-    if present.size < 2:
-        only = f"class {present[0]}" if present.size else "no class"
-        raise ValueError(
-            f"labels must have at least two classes with positive weight, got only {only}; "
-            "there is nothing to learn from"
-        )
-    share = total / total.sum()
-    return np.asarray(share, dtype=np.float64)
 
 
 def posterior(values: ArrayLike) -> FloatArray:
@@ -215,50 +186,29 @@ def posterior(values: ArrayLike) -> FloatArray:
     return eta
 
 
-def priors(
-    eta: FloatArray, trained: ArrayLike, target: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Check class frequencies that go with ``eta``: floats for (n,), vectors (K,) for (n, K)."""
-    checked = []
-    for name, value in (("trained", trained), ("target", target)):
-        prior = np.asarray(_as_array(name, value), dtype=np.float64)
-        if prior.ndim > 1 or (prior.ndim == 1 and eta.shape[-1:] != prior.shape):
-            raise ValueError(
-                f"{name} must be a number, or one frequency per column of posterior "
-                f"{eta.shape}, got shape {prior.shape}"
-            )
-        if not ((prior > 0) & (prior < 1)).all():
-            raise ValueError(f"{name} must be class frequencies in (0, 1), got {prior}")
-        if prior.ndim == 1 and abs(prior.sum() - 1) > 1e-6:
-            raise ValueError(f"{name} must sum to 1 over the classes, got {prior.sum():g}")
-        if prior.ndim == 0 and eta.ndim > 1:
-            raise ValueError(
-                f"{name} must give one frequency per column of posterior {eta.shape}, got one number"
-            )
-        checked.append(prior)
-    if checked[0].ndim != checked[1].ndim:
-        raise ValueError("trained and target must both be numbers or both be vectors")
-    return checked[0], checked[1]
-
-
-def outputs(arrays: Sequence[Any], shape: tuple[int, ...], order: str) -> None:
-    """Check two arrays to be written to: float32, contiguous in ``order``, of the margin's shape."""
-    for array in arrays:
-        contiguous = array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
-        fits = array.dtype == np.float32 and contiguous and array.flags.writeable
-        if not (fits and array.flags.aligned and array.shape == shape):
-            raise ValueError(
-                f"out must be two writeable float32 arrays of shape {shape} in {order} order, got one "
-                f"of dtype {array.dtype}, shape {array.shape} and strides {array.strides}"
-            )
-    if len(arrays) != 2 or np.shares_memory(*arrays):
-        raise ValueError(f"out must be two arrays that share no memory, got {len(arrays)}")
+def frequencies(name: str, value: ArrayLike, eta: FloatArray) -> NDArray[np.float64]:
+    """Check class frequencies that go with posteriors ``eta``: a number for (n,), (K,) for (n, K)."""
+    share = np.asarray(_as_array(name, value), dtype=np.float64)
+    if share.ndim > 1 or (share.ndim == 1 and eta.shape[-1:] != share.shape):
+        raise ValueError(
+            f"{name} must be a number, or one frequency per column of posterior {eta.shape}, got shape "
+            f"{share.shape}"
+        )
+    if not ((share > 0) & (share < 1)).all():
+        raise ValueError(f"{name} must be class frequencies in (0, 1), got {share}")
+    if share.ndim == 1 and abs(share.sum() - 1) > 1e-6:
+        raise ValueError(f"{name} must sum to 1 over the classes, got {share.sum():g}")
+    if share.ndim == 0 and eta.ndim > 1:
+        raise ValueError(
+            f"{name} must give one frequency per column of posterior {eta.shape}, got one number"
+        )
+    return share
 
 
 def device(value: Any) -> int | None:
-    """Check where gradients are computed; return the number of the CUDA device, None for the processor.
+    """Check where gradients are computed; return the number of the CUDA device, None for the CPU.
 
-    "cuda" is device 0, as for XGBoost.
+    "cuda" is device 0, as in XGBoost.
     """
     found = re.fullmatch(r"cpu|cuda(?::(\d+))?", value) if isinstance(value, str) else None
     if found is None:
@@ -270,8 +220,4 @@ def device(value: Any) -> int | None:
 
 def n_threads(value: Any) -> int | None:
     """Check a number of threads; None leaves the choice to the process."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"n_threads must be an integer >= 1 or None, got {value!r}")
-    return int(value)
+    return None if value is None else integer("n_threads", value, 1, " or None")

@@ -1,6 +1,6 @@
 """XGBoost's training loop over arrays, with margins that stay beside them.
 
-xgboost.train predicts all margins of the training rows into the host's memory each round, wherever the
+xgboost.train copies the margins of all training rows into the host's memory each round, wherever the
 rows are. This loop adds the last tree to the margins that it has, with public calls of XGBoost, and
 trains the same model.
 """
@@ -8,16 +8,14 @@ trains the same model.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xgboost as xgb
 
 from focalboost import _validation, metrics
-from focalboost import xgboost as fx
 from focalboost._kernel import cuda
-from focalboost._namespace import Array
-from focalboost.losses import Loss
+from focalboost.losses import FocalLoss
 
 _REFUSED: Mapping[str, Mapping[Any, str]] = {
     "booster": {
@@ -28,15 +26,34 @@ _REFUSED: Mapping[str, Mapping[Any, str]] = {
 }
 
 
-class _Rows:
-    """One table: features, labels and weights, and the margins so far."""
+class Arrays(NamedTuple):
+    """Features, labels and weights as arrays, in the host's memory or on a CUDA device.
 
-    def __init__(self, data: fx.Arrays, booster: xgb.Booster, on_device: bool) -> None:
+    Given to ``train`` in place of a DMatrix, they keep the margins beside them during training.
+
+    Attributes
+    ----------
+    X : array or frame of shape (n, p)
+        What XGBoost's inplace_predict takes: NumPy, pandas, CuPy, cuDF, SciPy CSR, ...
+    y : array of shape (n,)
+        Labels, as for a DMatrix.
+    weight : array of shape (n,), optional
+    """
+
+    X: Any
+    y: Any
+    weight: Any = None
+
+
+class _Table:
+    """Features, labels and weights of one table, and its margins so far."""
+
+    def __init__(self, data: Arrays, booster: xgb.Booster, on_device: bool) -> None:
         self.X = data.X
-        there = cuda.cupy().asarray if on_device else np.asarray
-        self.y = there(data.y)
+        as_array = cuda.cupy().asarray if on_device else np.asarray
+        self.y = as_array(data.y)
         # float32, as a DMatrix keeps them
-        self.weight = None if data.weight is None else there(data.weight).astype(np.float32)
+        self.weight = None if data.weight is None else as_array(data.weight).astype(np.float32)
         self.margin = booster.inplace_predict(self.X, predict_type="margin")
 
     def add(self, booster: xgb.Booster, iteration: int) -> None:
@@ -48,39 +65,39 @@ class _Rows:
             base_margin=self.margin,
         )
 
-    def focal_loss(self, loss: Loss) -> float:
+    def focal_loss(self, loss: FocalLoss) -> float:
+        """Evaluate the metric at the margins so far."""
         return metrics.focal_loss(loss, self.y, self.margin, self.weight)
 
 
 def train(
-    host: dict[str, Any],
-    data: fx.Arrays,
+    booster: xgb.Booster,
+    dtrain: xgb.DMatrix,
+    data: Arrays,
     num_boost_round: int,
-    objective: fx.Objective,
     *,
-    evals: Sequence[tuple[fx.Arrays, str]] | None = None,
+    derivatives: Callable[[Any, Any, tuple[int, ...]], Callable[[Any], tuple[Any, Any]]],
+    loss: FocalLoss,
+    on_device: bool,
+    evals: Sequence[tuple[Arrays, str]],
     early_stopping_rounds: int | None = None,
     evals_result: dict[str, Any] | None = None,
     verbose_eval: bool | int | None = True,
-    xgb_model: Any = None,
     callbacks: Sequence[xgb.callback.TrainingCallback] | None = None,
 ) -> xgb.Booster:
-    """Train as ``focalboost.xgboost.train`` says, whose arguments these are, parameters checked."""
-    evals = list(evals or ())
-    on_device = objective.device != "cpu"
-    _check(host, [(data, "dtrain"), *evals], objective.device)
-    dtrain = _matrix(data, host)
-    fx._check_data(dtrain, objective.loss, "dtrain")
-    host = fx._with_prior(host, objective, dtrain, xgb_model)
-    booster = xgb.Booster(host, [dtrain], model_file=xgb_model)
-    rows = _Rows(data, booster, on_device)
-    derivatives = _derivatives(objective, rows)
+    """Train on; ``booster`` has its parameters, ``dtrain`` is the matrix of ``data``.
+
+    ``derivatives(y, weight, shape)`` returns the function from margins of that shape to gradient and
+    curvature. The other arguments are those of xgboost.train.
+    """
+    table = _Table(data, booster, on_device)
+    gradient_curvature = derivatives(table.y, table.weight, table.margin.shape)
     valid = {
-        name: rows if table is data else _Rows(table, booster, on_device) for table, name in evals
+        name: table if rows is data else _Table(rows, booster, on_device) for rows, name in evals
     }
-    tables = [rows, *(table for table in valid.values() if table is not rows)]
-    for table in valid.values():
-        table.focal_loss(objective.loss)  # refuses labels and weights before any tree
+    tables = [table, *(other for other in valid.values() if other is not table)]
+    for other in valid.values():
+        other.focal_loss(loss)  # refuses wrong labels and weights before any tree is grown
     monitors = list(callbacks or ())
     if verbose_eval:
         monitors.append(xgb.callback.EvaluationMonitor(period=int(verbose_eval)))
@@ -91,25 +108,35 @@ def train(
     for monitor in monitors:
         booster = monitor.before_training(booster)
     for i in range(num_boost_round):
-        if any([monitor.before_iteration(booster, i, history) for monitor in monitors]):
+        if any([m.before_iteration(booster, i, history) for m in monitors]):  # noqa: C419 - all must run
             break
-        gradient, curvature = derivatives(rows.margin)
+        gradient, curvature = gradient_curvature(table.margin)
         booster.boost(dtrain, i, grad=gradient, hess=curvature)
-        for table in tables:
-            table.add(booster, before + i)
-        for name, table in valid.items():
-            value = table.focal_loss(objective.loss)
-            history.setdefault(name, {}).setdefault(fx._METRIC, []).append(value)
-        if any([monitor.after_iteration(booster, i, history) for monitor in monitors]):
+        for other in tables:
+            other.add(booster, before + i)
+        for name, other in valid.items():
+            value = other.focal_loss(loss)
+            history.setdefault(name, {}).setdefault(metrics.NAME, []).append(value)
+        if any([m.after_iteration(booster, i, history) for m in monitors]):  # noqa: C419
             break
     for monitor in monitors:
         booster = monitor.after_training(booster)
     if evals_result is not None:
         evals_result.update(history)
-    return booster.reset()  # of the data it holds, as xgboost.train does
+    return booster.reset()  # frees the data that the booster holds, as xgboost.train does
 
 
-def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: str) -> None:
+def check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: str) -> None:
+    """Refuse parameters and tables that the loop cannot use; the first table is the training one."""
+    _check_params(host)
+    names = [name for _, name in tables[1:]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"evals must have names of their own, got {names}")
+    for table, name in tables:
+        _check_table(table, name, device)
+
+
+def _check_params(host: Mapping[str, Any]) -> None:
     for parameter, wrong in _REFUSED.items():
         if host.get(parameter) in wrong:
             raise ValueError(
@@ -124,53 +151,43 @@ def _check(host: Mapping[str, Any], tables: Sequence[tuple[Any, str]], device: s
             )
     if host.get("eval_metric"):
         raise ValueError(
-            f"eval_metric must be left out with Arrays, got {host['eval_metric']!r}: they are evaluated "
-            "where they are, by the focal loss; give a DMatrix to have XGBoost's metrics"
+            f"eval_metric must be left out with Arrays, got {host['eval_metric']!r}: only the focal "
+            "loss is evaluated on them; give a DMatrix to have XGBoost's metrics"
         )
-    names = [name for _, name in tables[1:]]
-    if len(set(names)) < len(names):
-        raise ValueError(f"evals must have names of their own, got {names}")
-    for table, name in tables:
-        if not isinstance(table, fx.Arrays):
-            raise TypeError(
-                f"{name} must be Arrays like the training data, got {type(table).__name__}"
-            )
-        n = _length(table.X)
-        for what, values in (("labels", table.y), ("weights", table.weight)):
-            if values is not None and _length(values) != n:
-                raise ValueError(
-                    f"{name} must have {n} {what}, one per row of X, got {_length(values)}"
-                )
-        there = hasattr(table.X, "__cuda_array_interface__") or hasattr(table.X, "to_cupy")
-        if there != (device != "cpu"):
+
+
+def _check_table(table: Any, name: str, device: str) -> None:
+    if not isinstance(table, Arrays):
+        raise TypeError(f"{name} must be Arrays like the training data, got {type(table).__name__}")
+    n = _length(table.X)
+    for what, values in (("labels", table.y), ("weights", table.weight)):
+        if values is not None and _length(values) != n:
             raise ValueError(
-                f"X of {name} must be where the parameters say, device={device!r}, got "
-                f"{type(table.X).__module__}.{type(table.X).__name__}"
+                f"{name} must have {n} {what}, one per row of X, got {_length(values)}"
             )
-        lies_on = getattr(getattr(table.X, "device", None), "id", None)  # of CuPy arrays
-        if there and lies_on not in (None, _validation.device(device)):
-            raise ValueError(
-                f"X of {name} must be on the device that the parameters say, {device!r}, got it on "
-                f"'cuda:{lies_on}'"
-            )
+    on_device = hasattr(table.X, "__cuda_array_interface__") or hasattr(table.X, "to_cupy")
+    if on_device != (device != "cpu"):
+        raise ValueError(
+            f"X of {name} must be where the parameters say, device={device!r}, got "
+            f"{type(table.X).__module__}.{type(table.X).__name__}"
+        )
+    ordinal = getattr(getattr(table.X, "device", None), "id", None)  # of CuPy arrays
+    if on_device and ordinal not in (None, _validation.device(device)):
+        raise ValueError(
+            f"X of {name} must be on the device that the parameters say, {device!r}, got it on "
+            f"'cuda:{ordinal}'"
+        )
 
 
 def _length(values: Any) -> int:
     return int(values.shape[0]) if hasattr(values, "shape") else len(values)
 
 
-def _matrix(data: fx.Arrays, host: Mapping[str, Any]) -> xgb.DMatrix:
+def matrix(data: Arrays, host: Mapping[str, Any]) -> xgb.DMatrix:
+    """Return the matrix that trees are grown on."""
     common: dict[str, Any] = {"label": data.y, "weight": data.weight, "enable_categorical": True}
     if host.get("nthread") is not None:
         common["nthread"] = host["nthread"]
     if host.get("tree_method", "hist") in ("hist", "auto", None):
         return xgb.QuantileDMatrix(data.X, max_bin=host.get("max_bin"), **common)
     return xgb.DMatrix(data.X, **common)
-
-
-def _derivatives(objective: fx.Objective, rows: _Rows) -> Callable[[Array], tuple[Any, Any]]:
-    """Return the function of the margins; labels and weights are uploaded now."""
-    if objective.device == "cpu":
-        return lambda margin: objective(rows.y, margin, rows.weight)
-    resident = objective._resident(rows.y, rows.weight, rows.margin.shape)
-    return lambda margin: objective._derivatives(resident, margin)

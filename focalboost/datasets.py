@@ -1,12 +1,12 @@
-"""Card payments with rare frauds: a table simulated on the spot, and a real one that is downloaded.
+"""Card payments with rare frauds: a simulated table, and a real one that is downloaded.
 
-    table = make_fraud()         # seeded; no download, no licence
-    table = load_creditcard()    # the ULB table of 2013, through OpenML
+    table = make_fraud()         # simulated from a seed: no download, no licence
+    table = load_creditcard()    # the ULB table of 2013, from OpenML
     X_train, X_test, y_train, y_test = table.split()
 
-In the simulation customers pay near home, at their own hours and level, and travel now and then; a few
-cards are stolen, tried out, or copied at a compromised terminal. Every feature of a payment was known
-when it was made.
+Simulated customers pay near home, each at usual hours and with usual amounts, and sometimes travel. A
+few cards are stolen, tested with small charges, or copied at a compromised terminal. Every feature of a
+payment was known when the payment was made.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ Floats = NDArray[np.float64]
 _DAY = 86_400
 _DAYS = 120
 _START = np.datetime64("2025-01-06T00:00:00", "s")  # a Monday
-_MIN_TRANSACTIONS, _MAX_TRANSACTIONS = 1_000, 10_000_000  # beyond, the keys of _History overflow
+_MIN_TRANSACTIONS, _MAX_TRANSACTIONS = 1_000, 10_000_000  # above, the keys of _History overflow
 _TOWNS = 8
-_NEAR = 10  # terminals a customer is used to
-_LABEL_DELAY = 7 * _DAY  # a fraud is known when the customer has complained
+_NEAR = 10  # terminals near home that a customer uses
+_LABEL_DELAY = 7 * _DAY  # a fraud becomes known when the customer reports it
 
-# Share of the incidents by kind, at the first and at the last day: what is learnt early ages.
+# Share of each kind of incident on the first and on the last day. The mix changes in between, so what a
+# model learns from early frauds becomes outdated.
 _KINDS = ("terminal", "stolen", "testing")
 _MIX_FIRST = np.array([0.35, 0.45, 0.20])
 _MIX_LAST = np.array([0.20, 0.40, 0.40])
 
 
 class _Table:
-    """What both tables can do; their docstrings say what the attributes are."""
+    """Methods of both tables; the subclasses document the attributes."""
 
     X: NDArray[np.float32]
     y: NDArray[np.int8]
@@ -60,8 +61,8 @@ class _Table:
         Parameters
         ----------
         test_fraction : float in (0, 1)
-            Share of the rows that is the later part. Payments of one second stay together, in the
-            later part.
+            Share of the rows in the test part. Payments of the same second stay together, in the test
+            part.
 
         Returns
         -------
@@ -73,7 +74,7 @@ class _Table:
         ValueError
             If ``test_fraction`` is outside [0, 1], or leaves one of the parts empty.
         TypeError
-            If it is no number.
+            If ``test_fraction`` is not a number.
         """
         cut = _cut(self.time, test_fraction)
         return self.X[:cut], self.X[cut:], self.y[:cut], self.y[cut:]
@@ -84,7 +85,7 @@ class _Table:
         Returns
         -------
         pandas.DataFrame of shape (n, p + 2)
-            Without ids.
+            Customers and terminals are not included.
 
         Raises
         ------
@@ -105,16 +106,17 @@ class FraudTable(_Table):
     ----------
     X : float32 array of shape (n, p)
         Features, all finite; ``feature_names`` names the columns. Amounts are in currency units,
-        distances in km, ``hour`` in [0, 24), ``weekday`` 0 (Monday) to 6; windows reach back from the
-        payment and leave it out. With no payment in a window its mean is 0, the ratio to it 1, and
-        ``seconds_since_last`` is 30 days, its upper limit.
+        distances in km, ``hour`` is in [0, 24), ``weekday`` from 0 (Monday) to 6. Windows (``_1h``,
+        ``_7d``, ...) end just before the payment. If a window is empty, its mean is 0 and the ratio to
+        its mean is 1. ``seconds_since_last`` is at most 30 days.
     y : int8 array of shape (n,)
-        1 for fraud, 0 for a payment of the customer's own.
+        1 for fraud, 0 for a genuine payment.
     time : datetime64[s] array of shape (n,)
-        When, ascending.
+        Time of each payment, ascending.
     customer, terminal : int64 arrays of shape (n,)
-        Who and where, from 0. Not among the features.
+        Numbers of the customer and of the terminal, from 0. They are not among the features.
     feature_names : tuple of str, length p
+        Names of the columns of ``X``.
     """
 
     X: NDArray[np.float32]
@@ -136,17 +138,17 @@ class FraudTable(_Table):
 def make_fraud(
     n_transactions: int = 120_000, fraud_rate: float = 0.005, seed: int = 0
 ) -> FraudTable:
-    """Simulate card payments over 120 days, a few of them frauds.
+    """Simulate card payments of 120 days; a few of them are frauds.
 
     Parameters
     ----------
     n_transactions : int from 1000 to 10 000 000
-        Rows of the table. Customers and terminals grow with it, about 150 payments per customer and
-        80 per terminal.
+        Number of rows. A larger table has more customers and terminals: about 150 payments per
+        customer and 80 per terminal.
     fraud_rate : float in [0.001, 0.1]
-        Share of frauds, met to the nearest row.
+        Share of frauds, rounded to whole rows.
     seed : int >= 0
-        The same seed gives the same table, to the last bit on one machine and NumPy version.
+        The same seed gives the same table, bit for bit on one machine with one version of NumPy.
 
     Returns
     -------
@@ -155,29 +157,30 @@ def make_fraud(
     Raises
     ------
     ValueError
-        If an argument is outside the range above.
+        If an argument is outside its range.
     TypeError
-        If it is not of the kind above.
+        If an argument is not a number of its kind.
 
     Notes
     -----
-    Three kinds of incident, each with genuine payments that look like it:
+    There are three kinds of incident. Genuine payments look like each of them:
 
-    * a compromised terminal: for four to eight weeks some of its visitors are charged again, more
-      than usual (look-alike: everybody else at that terminal);
+    * a compromised terminal: for four to eight weeks some earlier visitors are charged again, more than
+      they usually pay (similar: all genuine payments at that terminal);
     * a stolen card: for some hours larger payments, at any time of the day, mostly far from home
-      (look-alike: journeys, one-off large purchases);
-    * cards tried out: an hour or so of small charges at one online shop, then sometimes a large one
-      (look-alike: small online charges, several payments within minutes).
+      (similar: journeys, single large purchases);
+    * cards being tested: for up to three hours small charges at one online shop, then sometimes a large
+      charge (similar: small online charges, several payments within minutes).
 
-    The mix moves from the first to the last kind over the 120 days, and thieves grow more careful
-    with amounts; the frauds of one incident resemble each other. So a random split flatters every
-    model, and ``FraudTable.split`` does not. With 600 frauds in about 50 incidents the tables of two
-    seeds differ: LightGBM's average precision on the later 30 % is .55 to .75 over seeds 0 to 7
-    (100 rounds, ``lambda_l2=1``), .75 to .84 on a random 30 %.
+    Over the 120 days compromised terminals become rarer, tests of cards become more frequent, and
+    fraudulent amounts become less conspicuous. The frauds of one incident resemble each other. A random
+    split therefore makes every model look too good; ``FraudTable.split`` splits by time. The default
+    table has 600 frauds in about 50 incidents, so tables of different seeds differ: LightGBM's average
+    precision on the later 30 % is between .55 and .75 for seeds 0 to 7 (100 rounds, ``lambda_l2=1``), on
+    a random 30 % between .75 and .84.
 
-    Frauds of a terminal and of a card become known, and enter the features, 7 days after. The first
-    weeks have short histories, as in any table that starts somewhere.
+    A fraud becomes known 7 days later, and only then enters the features of its card and its terminal.
+    Payments of the first weeks have a short history.
 
     Examples
     --------
@@ -207,11 +210,11 @@ def make_fraud(
 
 
 def _cut(time: NDArray[Any], test_fraction: float) -> int:
-    """Return the first row of the later part; payments of one second stay together."""
+    """Return the first row of the test part; payments of the same second stay together."""
     _check("test_fraction", test_fraction, Real, 0, 1)
     n = len(time)
     late = round(n * test_fraction)
-    cut = int(np.searchsorted(time, time[-late])) if late else n  # between seconds
+    cut = int(np.searchsorted(time, time[-late])) if late else n
     if not 0 < cut < n:
         raise ValueError(
             f"test_fraction must leave rows in both parts of {n}, got {test_fraction!r}"
@@ -220,14 +223,14 @@ def _cut(time: NDArray[Any], test_fraction: float) -> int:
 
 
 def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
-    """Raise with one sentence if ``value`` is no number of the kind, or outside [low, high]."""
+    """Raise an error if ``value`` is not a number of the kind, or is outside [low, high]."""
     noun = "an integer" if kind is Integral else "a number"
-    allowed = f"{name} must be {noun} in [{low}, {high}], got {value!r}"
+    message = f"{name} must be {noun} in [{low}, {high}], got {value!r}"
     of_kind = isinstance(value, kind) and not isinstance(value, bool)
     if not of_kind:
-        raise TypeError(allowed)
+        raise TypeError(message)
     if not low <= value <= high:
-        raise ValueError(allowed)
+        raise ValueError(message)
 
 
 # ---- the real table ------------------------------------------------------------------------------
@@ -244,13 +247,14 @@ class CreditCardTable(_Table):
     Attributes
     ----------
     X : float32 array of shape (n, 29)
-        Features, all finite: ``V1`` to ``V28``, principal components of what the owners keep to
-        themselves, and the ``Amount`` of the payment.
+        Features, all finite: ``V1`` to ``V28``, principal components of features that are not
+        published, and the ``Amount`` of the payment.
     y : int8 array of shape (n,)
         1 for fraud, 0 for a genuine payment.
     time : timedelta64[s] array of shape (n,)
-        Since the first payment, ascending. Not among the features.
+        Time since the first payment, ascending. It is not among the features.
     feature_names : tuple of str, length 29
+        Names of the columns of ``X``.
     """
 
     X: NDArray[np.float32]
@@ -268,14 +272,14 @@ class CreditCardTable(_Table):
 def load_creditcard(*, data_home: str | os.PathLike[str] | None = None) -> CreditCardTable:
     """Load the ULB credit-card table, 284 807 payments with 492 frauds, from OpenML (data set 1597).
 
-    The first call downloads up to 150 MB: scikit-learn's ``fetch_openml`` does that, and keeps the file
-    for later calls.
+    The first call downloads up to 150 MB with scikit-learn's ``fetch_openml``, which keeps the file for
+    later calls.
 
     Parameters
     ----------
     data_home : path, optional
-        Where to keep the file, in the subfolder ``openml``. None: the folder that all of scikit-learn's
-        data goes to, ``~/scikit_learn_data`` or what the environment variable SCIKIT_LEARN_DATA says.
+        The file is kept in the subfolder ``openml`` of this folder. None: scikit-learn's folder for
+        data, ``~/scikit_learn_data`` or the value of the environment variable SCIKIT_LEARN_DATA.
 
     Returns
     -------
@@ -286,22 +290,24 @@ def load_creditcard(*, data_home: str | os.PathLike[str] | None = None) -> Credi
     ImportError
         If scikit-learn or pandas is not installed.
     ConnectionError
-        (an OSError) If OpenML cannot be reached and the file is not there yet.
+        If OpenML cannot be reached and the file has not been downloaded before. (A ConnectionError is
+        an OSError.)
     ValueError
-        If what came is not the table: see Notes.
+        If the downloaded table is not the expected one: see Notes.
 
     Notes
     -----
-    What is checked, on every call: by scikit-learn, that the MD5 of the file is the one which OpenML
-    states in its description of the data set; here, the names of the 31 columns, the numbers of rows and
-    of frauds, that all values are finite and that the time ascends. No digest is kept here, so a file
-    replaced at OpenML, description included, would pass if it kept all that.
+    Every call checks the table. scikit-learn compares the MD5 of the file with the one in OpenML's
+    description of the data set. This function checks the names of the 31 columns, the number of rows and
+    of frauds, that all values are finite, and that the time ascends. No checksum is stored in this
+    package: if OpenML replaced both the file and its MD5, a new file that passes these checks would be
+    accepted.
 
-    OpenML marks the column ``Time`` as the identifier of the row. ``fetch_openml`` leaves such a column
-    out unless it is asked for by name, as it is here.
+    OpenML marks the column ``Time`` as the identifier of the row. ``fetch_openml`` leaves out such a
+    column unless the caller asks for it by name, as this function does.
 
-    Two days hold no week and little drift. The table does not tell which payments are of one card, nor
-    whether the principal components were fitted on both days.
+    The table covers only two days: it shows no weekly pattern and little drift. It does not say which
+    payments belong to the same card, nor whether the principal components were fitted on both days.
 
     References
     ----------
@@ -309,7 +315,7 @@ def load_creditcard(*, data_home: str | os.PathLike[str] | None = None) -> Credi
     for unbalanced classification", IEEE CIDM 2015. https://www.openml.org/d/1597
     """
     try:
-        import pandas  # noqa: F401 (what scikit-learn reads the file with)
+        import pandas  # noqa: F401 (scikit-learn reads the file with it)
         from sklearn.datasets import fetch_openml, get_data_home
     except ImportError as error:
         raise ImportError(
@@ -328,15 +334,15 @@ def load_creditcard(*, data_home: str | os.PathLike[str] | None = None) -> Credi
             ).frame
     except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
         raise ConnectionError(
-            f"load_creditcard must reach openml.org once, to download data set {_OPENML_ID} into "
-            f"{os.path.join(get_data_home(data_home), 'openml')}, and could not: {error}. "
+            f"load_creditcard must reach openml.org once to download data set {_OPENML_ID} into "
+            f"{os.path.join(get_data_home(data_home), 'openml')}, but failed: {error}. "
             "make_fraud() needs no download"
         ) from error
     return _creditcard(table)
 
 
 def _creditcard(table: pd.DataFrame) -> CreditCardTable:
-    """Check that it is the table, and give it our form."""
+    """Check the table that OpenML returned, and convert it."""
     source = f"data set {_OPENML_ID} of OpenML must have"
     columns = ["Time", *_CARD_FEATURES, "Class"]
     if sorted(table.columns) != sorted(columns):
@@ -356,7 +362,7 @@ def _creditcard(table: pd.DataFrame) -> CreditCardTable:
         raise ValueError(f"{source} finite values, got NaN or infinity")
     if not (np.diff(seconds) >= 0).all():
         row = int(np.argmax(np.diff(seconds) < 0)) + 1
-        raise ValueError(f"{source} rows in order of Time, got an earlier one at row {row}")
+        raise ValueError(f"{source} rows in order of Time, got an earlier time at row {row}")
     return CreditCardTable(
         X=X,
         y=(label == "1").astype(np.int8),
@@ -365,27 +371,27 @@ def _creditcard(table: pd.DataFrame) -> CreditCardTable:
     )
 
 
-# ---- who and where -------------------------------------------------------------------------------
+# ---- customers and terminals ---------------------------------------------------------------------
 
 
 class _World(NamedTuple):
-    """Customers and terminals. Places in km, hours of the day, amounts in currency units."""
+    """Customers and terminals. Places are in km, hours in [0, 24), amounts in currency units."""
 
-    home: Floats  # (customers, 2)
+    home: Floats  # (customers, 2), place
     level: Floats  # (customers,), median amount
-    activity: Floats  # (customers,), sums to 1
-    active_hour: Floats  # (customers,)
-    near: Ints  # (customers, _NEAR), terminals by distance
-    place: Floats  # (terminals, 2); of no meaning where online
+    activity: Floats  # (customers,), share of the payments; sums to 1
+    active_hour: Floats  # (customers,), mean hour of the payments
+    near: Ints  # (customers, _NEAR), terminals near home, nearest first
+    place: Floats  # (terminals, 2), meaningless for online terminals
     online: NDArray[np.bool_]  # (terminals,)
-    price: Floats  # (terminals,), factor on the amount
-    shops: tuple[Ints, ...]  # per town its terminals
-    web: Ints  # terminals online
-    web_share: Floats  # of the online payments, sums to 1
+    price: Floats  # (terminals,), factor of the amount
+    shops: tuple[Ints, ...]  # terminals of each town
+    web: Ints  # online terminals
+    web_share: Floats  # share of the online payments for each of web; sums to 1
 
 
 class _Payments(NamedTuple):
-    """Rows: seconds since the start, ids, amount in cents (integers add up exactly), label."""
+    """One entry per payment. Amounts are in cents because sums of integers are exact."""
 
     seconds: Ints
     customer: Ints
@@ -410,20 +416,20 @@ def _make_world(n_transactions: int, rng: np.random.Generator) -> _World:
     terminals = max(10 * _TOWNS, n_transactions // 80)
     town_place = rng.uniform(0, 150, (_TOWNS, 2))
     town_share = _power_law(_TOWNS, 1.0)
-    # The first terminals go round the towns so that none is without; later, every eighth is online.
+    # The first 32 terminals give four shops to every town; every eighth of the others is online.
     town_of = rng.choice(_TOWNS, terminals, p=town_share)
     town_of[: 4 * _TOWNS] = np.arange(4 * _TOWNS) % _TOWNS
     online = np.zeros(terminals, dtype=bool)
     online[4 * _TOWNS :: 8] = True
     place = town_place[town_of] + rng.normal(0, 4, (terminals, 2))
     price = np.exp(rng.normal(0, 0.5, terminals))
-    price[online & (rng.random(terminals) < 0.4)] *= 0.15  # songs, apps, parking
+    price[online & (rng.random(terminals) < 0.4)] *= 0.15  # small purchases
     shops = tuple(np.flatnonzero((town_of == town) & ~online) for town in range(_TOWNS))
 
     web = np.flatnonzero(online)
     home_town = rng.choice(_TOWNS, customers, p=town_share)
     home = town_place[home_town] + rng.normal(0, 4, (customers, 2))
-    # A sample of the town's shops, nearest first: all pairs would not fit for large tables.
+    # The nearest of a sample of the town's shops: the distances of all pairs need too much memory.
     seen = _pick(shops, np.repeat(home_town, 3 * _NEAR), rng).reshape(customers, -1)
     distance = np.hypot(*np.moveaxis(place[seen] - home[:, None, :], -1, 0))
     near = np.take_along_axis(seen, np.argsort(distance, axis=1)[:, :_NEAR], axis=1)
@@ -445,26 +451,27 @@ def _make_world(n_transactions: int, rng: np.random.Generator) -> _World:
 
 
 def _power_law(n: int, power: float) -> Floats:
-    """Shares that sum to 1: a few large ones, many small ones."""
+    """Return n shares that sum to 1, a few large and many small."""
     share = np.arange(1.0, n + 1) ** -power
     return np.asarray(share / share.sum())
 
 
 def _pick(lists: tuple[Ints, ...], which: Ints, rng: np.random.Generator) -> Ints:
-    """One random element of ``lists[which]`` for each entry of ``which``."""
+    """Return one random element of ``lists[i]`` for each i in ``which``."""
     sizes = np.array([len(ids) for ids in lists])
     starts = np.cumsum(sizes) - sizes
     offset = (rng.random(len(which)) * sizes[which]).astype(np.int64)
     return np.asarray(np.concatenate(lists)[starts[which] + offset])
 
 
-# ---- what they pay -------------------------------------------------------------------------------
+# ---- payments ------------------------------------------------------------------------------------
 
 
 def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
+    """Return n genuine payments."""
     customers = len(world.level)
     customer = rng.choice(customers, n, p=world.activity)
-    # Fridays and Saturdays are busier, and the card grows in use.
+    # Fridays and Saturdays are busier, and the number of payments grows by 20 % over the table.
     busy = np.tile([0.9, 0.9, 0.95, 1.0, 1.2, 1.25, 0.8], _DAYS // 7 + 1)[:_DAYS]
     busy *= np.linspace(1, 1.2, _DAYS)
     day = rng.choice(_DAYS, n, p=busy / busy.sum())
@@ -473,8 +480,9 @@ def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
 
     rank = np.minimum(rng.geometric(0.25, n) - 1, _NEAR - 1)
     terminal = world.near[customer, rank]
-    # Journeys: another town for some days, spending a bit more.
-    start = rng.uniform(0, 1.5 * _DAYS, customers)  # beyond the end: stays at home
+    # Each customer makes at most one journey: some days in another town, with larger amounts. A start
+    # after the last day means no journey.
+    start = rng.uniform(0, 1.5 * _DAYS, customers)
     length = rng.uniform(2, 9, customers)
     town = rng.integers(_TOWNS, size=customers)
     away = (day >= start[customer]) & (day < (start + length)[customer])
@@ -485,9 +493,9 @@ def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
 
     amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(0, 0.6, n))
     amount *= np.where(away, 1.4, 1.0)
-    amount *= np.where(rng.random(n) < 0.03, rng.uniform(3, 8, n), 1.0)  # a washing machine
+    amount *= np.where(rng.random(n) < 0.03, rng.uniform(3, 8, n), 1.0)  # large purchases
 
-    # A second payment minutes after the first: the customer of another row, once more.
+    # Some payments follow another payment of the same card within minutes.
     again = np.flatnonzero(rng.random(n) < 0.03)
     first = rng.integers(n, size=len(again))
     customer[again], terminal[again] = customer[first], terminal[first]
@@ -498,7 +506,7 @@ def _genuine(world: _World, n: int, rng: np.random.Generator) -> _Payments:
 
 
 def _frauds(world: _World, genuine: _Payments, n: int, rng: np.random.Generator) -> _Payments:
-    """Incidents, one after the other, until there are n frauds."""
+    """Simulate incidents until there are n frauds."""
     by_terminal = np.argsort(genuine.terminal, kind="stable")
     starts = np.searchsorted(genuine.terminal[by_terminal], np.arange(len(world.price) + 1))
     incidents: list[_Payments] = []
@@ -511,13 +519,13 @@ def _frauds(world: _World, genuine: _Payments, n: int, rng: np.random.Generator)
             terminal = int(rng.integers(len(world.price)))
             visits = by_terminal[starts[terminal] : starts[terminal + 1]]
             visits = visits[genuine.seconds[visits] < begin]
-            if not len(visits):
+            if not len(visits):  # no card that could have been copied
                 continue
             incident = _compromised(world, begin, terminal, genuine.customer[visits], rng)
         elif kind == "stolen":
             incident = _stolen(world, begin, progress, rng)
         else:
-            incident = _tried_out(world, begin, progress, rng)
+            incident = _testing(world, begin, progress, rng)
         incident = incident.take(np.flatnonzero(incident.seconds < _DAYS * _DAY)[:missing])
         incidents.append(incident)
         missing -= len(incident.seconds)
@@ -525,6 +533,7 @@ def _frauds(world: _World, genuine: _Payments, n: int, rng: np.random.Generator)
 
 
 def _fraud(seconds: Floats, customer: Ints, terminal: Ints, amount: Floats) -> _Payments:
+    """Return fraudulent payments."""
     label = np.ones(len(amount), dtype=bool)
     return _Payments(seconds.astype(np.int64), customer, terminal, _cents(amount), label)
 
@@ -532,6 +541,7 @@ def _fraud(seconds: Floats, customer: Ints, terminal: Ints, amount: Floats) -> _
 def _compromised(
     world: _World, begin: float, terminal: int, visitors: Ints, rng: np.random.Generator
 ) -> _Payments:
+    """Return one incident: visitors of a terminal are charged over the weeks after."""
     k = int(rng.integers(10, 25))
     customer = rng.choice(visitors, k)
     day = np.floor(begin / _DAY) + np.floor(rng.uniform(0, rng.uniform(28, 56), k))
@@ -541,26 +551,28 @@ def _compromised(
 
 
 def _stolen(world: _World, begin: float, progress: float, rng: np.random.Generator) -> _Payments:
+    """Return one incident: the payments of one stolen card within hours."""
     k = int(rng.integers(4, 13))
     customer = np.full(k, rng.choice(len(world.level), p=world.activity))
-    seconds = begin + rng.uniform(0, rng.uniform(0.05, 0.6), k) * _DAY  # any hour
+    seconds = begin + rng.uniform(0, rng.uniform(0.05, 0.6), k) * _DAY
     far = _pick(world.shops, rng.integers(_TOWNS, size=k), rng)
     near = world.near[customer, rng.integers(_NEAR, size=k)]
     terminal = np.where(rng.random(k) < 0.75, far, near)
     terminal = np.where(rng.random(k) < 0.25, rng.choice(world.web, k, p=world.web_share), terminal)
-    greed = 2.7 - 0.6 * progress
-    amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(greed, 0.7, k))
+    excess = 2.7 - 0.6 * progress  # mean log-ratio to the usual amount
+    amount = world.level[customer] * world.price[terminal] * np.exp(rng.normal(excess, 0.7, k))
     return _fraud(seconds, customer, terminal, amount)
 
 
-def _tried_out(world: _World, begin: float, progress: float, rng: np.random.Generator) -> _Payments:
+def _testing(world: _World, begin: float, progress: float, rng: np.random.Generator) -> _Payments:
+    """Return one incident: small online charges on several cards, then large ones on some of them."""
     cards = rng.choice(len(world.level), int(rng.integers(2, 6)), p=world.activity)
     customer = np.repeat(cards, rng.integers(3, 8, len(cards)))
     k = len(customer)
     terminal = np.full(k, rng.choice(world.web, p=world.web_share))
     seconds = begin + rng.uniform(0, rng.uniform(0.5, 3) * 3600, k)
-    amount = np.exp(rng.normal(0.4 + progress, 0.6, k))  # about 1.5, later 4
-    used = cards[rng.random(len(cards)) < 0.5]  # the trial went through: the real one, hours later
+    amount = np.exp(rng.normal(0.4 + progress, 0.6, k))  # median 1.5 at first, 4 at last
+    used = cards[rng.random(len(cards)) < 0.5]  # cards with a large charge some hours later
     return _fraud(
         np.concatenate([seconds, begin + rng.uniform(1, 30, len(used)) * 3600]),
         np.concatenate([customer, used]),
@@ -569,55 +581,58 @@ def _tried_out(world: _World, begin: float, progress: float, rng: np.random.Gene
     )
 
 
-# ---- what was known at the time ------------------------------------------------------------------
+# ---- features ------------------------------------------------------------------------------------
 
 
 class _History:
-    """Counts and sums over the earlier rows of the same group (customer, terminal).
+    """Counts and sums over the earlier rows of the same group (a customer or a terminal).
 
-    Rows sorted by group and time have one ascending key; a window of the past is then two binary
-    searches, and a sum over it the difference of two entries of a cumulative sum. Integers only: a
-    cumulative sum of floats would carry the rounding of other groups' later rows into this one.
+    The key of a row ascends with group and time. Two binary searches among the sorted keys find a window
+    of the past, and a sum over the window is the difference of two entries of a cumulative sum. All
+    values are integers: a cumulative sum of floats would carry rounding errors from one group, and so
+    from later rows, into another.
     """
 
     def __init__(self, group: Ints, seconds: Ints) -> None:
-        self._base = group * (2 * _DAYS * _DAY)  # leaves a gap: windows never reach the next group
+        # The keys of two groups are far enough apart that a window never reaches another group.
+        self._base = group * (2 * _DAYS * _DAY)
         self._seconds = seconds
         self._order = np.argsort(self._base + seconds, kind="stable")
         self._key = (self._base + seconds)[self._order]
-        self._found: dict[int, Ints] = {}  # windows share their ends
+        self._found: dict[int, Ints] = {}  # kept because windows share their ends
 
     def _before(self, delay: int) -> Ints:
-        """Position of the first row of the group that is not earlier than ``delay`` ago."""
+        """Return the position of the group's first row not earlier than ``delay`` seconds ago."""
         if delay not in self._found:
             start = self._base + np.maximum(self._seconds - delay, 0)
             self._found[delay] = np.searchsorted(self._key, start)
         return self._found[delay]
 
     def count(self, window: int, delay: int = 0) -> Ints:
-        """Rows in [t - delay - window, t - delay)."""
+        """Count the rows of the group in [t - delay - window, t - delay), t being each row's time."""
         return self._before(delay) - self._before(delay + window)
 
     def total(self, values: Ints, window: int, delay: int = 0) -> Ints:
-        """Sum of ``values`` over the same rows."""
+        """Sum ``values`` over the rows that ``count`` counts."""
         running = np.concatenate([[0], np.cumsum(values[self._order])])
         return np.asarray(running[self._before(delay)] - running[self._before(delay + window)])
 
     def since_last(self, limit: int) -> Ints:
-        """Seconds since the last earlier row of the group, at most ``limit``."""
+        """Return the seconds since the last earlier row of the group, at most ``limit``."""
         position = self._before(0) - 1
         gap = self._base + self._seconds - self._key[position]
         return np.where((position >= 0) & (gap < limit), gap, limit)
 
 
-def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], without: float) -> Floats:
-    out = np.full(len(numerator), without)
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], if_zero: float) -> Floats:
+    """Return numerator / denominator, and ``if_zero`` where the denominator is 0."""
+    out = np.full(len(numerator), if_zero)
     np.divide(numerator, denominator, out=out, where=denominator > 0)
     return out
 
 
 def _features(world: _World, payments: _Payments) -> dict[str, NDArray[Any]]:
-    """Compute the features from the earlier payments, and from labels only after their delay."""
+    """Compute the features: from the payment, earlier payments, and labels older than the delay."""
     seconds, cents = payments.seconds, payments.cents
     hour = seconds % _DAY / 3600
     offset = world.place[payments.terminal] - world.home[payments.customer]

@@ -1,100 +1,82 @@
-r"""BinaryFocalLoss and SoftmaxFocalLoss: parameters, and one method per mathematical question.
+r"""BinaryFocalLoss and SoftmaxFocalLoss: their parameters, and one method per mathematical question.
 
     FL = alpha_t (1 - p_t)^gamma (-log p_t)
 
 Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), equation 5; p_t is
-the score of the observed class, sigmoid or softmax of the margin. Formulas live in ``_binary`` and
-``_softmax``, checks in ``_validation``; here they meet labels and weights.
+the score of the observed class, the sigmoid or softmax of the margin.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost import _binary, _kernel, _softmax, _validation, intercept, posterior
-from focalboost import curvature as policy
-from focalboost._blocks import by_rows
+from focalboost import _binary, _intercept, _posterior, _rounds, _softmax, _validation
+from focalboost._curvature import (
+    POLICIES,
+    Curvature,
+    floored,
+    guarded_binary,
+    guarded_softmax,
+)
+from focalboost._frequencies import class_frequencies
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace, to_numpy
 
 
-@dataclass(frozen=True)
-class BinaryFocalLoss(Immutable):
-    r"""Focal loss of a binary label and one margin z.
+class FocalLoss(Immutable, ABC):
+    """What users call, the same for both losses, and the questions that each loss answers.
 
-    l(y, z) = alpha_y q^gamma L, with s = z for y = 1 and -z for y = 0, q = sigmoid(-s),
-    L = -log sigmoid(s).
-
-    Parameters
-    ----------
-    gamma : float >= 0, or pair (negatives, positives)
-        Focusing parameter; 0 is log loss.
-    alpha : None, float in (0, 1), or pair of positive floats (negatives, positives)
-        Class weights. None: no factor. A float is Lin et al.'s: alpha on positives, 1 - alpha on
-        negatives (it halves the loss even at 0.5).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a parameter is out of range or not a number.
-
-    Notes
-    -----
-    Frozen: hashable, picklable, equal by value. Margins may have any shape, labels the same one;
-    with margins (n, targets) a sample weight (n,) counts for every target of its row. Every method
-    works in the dtype of the margin (float32 or float64; integers become float64) and never writes
-    to its input. Labels outside {0, 1}, NaN, and margins that are not finite raise ValueError, as do
-    weights that are negative, not finite, or all zero.
-
-    Examples
-    --------
-    >>> loss = BinaryFocalLoss(gamma=2.0)
-    >>> loss.loss([0, 1], [-2.0, -2.0]).round(6)
-    array([0.001804, 1.650078])
+    A loss is a frozen value: hashable, picklable, equal by its parameters. Every method computes in the
+    dtype of the margin (float32 or float64; integers become float64) and never writes to its input.
     """
 
-    gamma: float | tuple[float, float] | Sequence[float] | NDArray[Any] = 2.0
-    alpha: float | tuple[float, float] | Sequence[float] | NDArray[Any] | None = None
-
-    def __post_init__(self) -> None:
-        several = "a pair (negatives, positives)"
-        object.__setattr__(self, "gamma", _validation.gamma(self.gamma, 2, several))
-        object.__setattr__(self, "alpha", _validation.alpha(self.alpha, 2, scalar=True))
+    gamma: Any
+    alpha: Any
 
     def loss(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Array:
-        r"""Loss of each row, weight_i alpha_y q^gamma L.
+        r"""Loss of each row, weight_i alpha_t q^gamma L.
 
         Parameters
         ----------
         y : array of shape (n,)
-            Labels 0 or 1 (any real dtype, or bool).
-        margin : array of shape (n,)
-            Raw scores on the log-odds scale, finite.
+            Labels 0 .. K-1 (K = 2 for ``BinaryFocalLoss``), of any real dtype or bool.
+        margin : array of shape (n,) for ``BinaryFocalLoss``, (n, K) for ``SoftmaxFocalLoss``
+            Finite, in C or F order.
         sample_weight : array of shape (n,), optional
             Non-negative. None: 1.
 
         Returns
         -------
         array of shape (n,), dtype of the margin, >= 0
+
+        Raises
+        ------
+        ValueError
+            For labels, margins and weights that are not as above; see the class.
+
+        Examples
+        --------
+        >>> BinaryFocalLoss(gamma=2.0).loss([0, 1], [-2.0, -2.0]).round(6)
+        array([0.001804, 1.650078])
+        >>> SoftmaxFocalLoss(3, gamma=2.0).loss([0, 2], [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]]).round(6)
+        array([0.010869, 1.787895])
         """
-        return by_rows(self._loss, *self._checked(y, margin, sample_weight))[0]
+        return _rounds.by_rows(self._loss, *self._checked(y, margin, sample_weight))[0]
 
     def gradient_hessian(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Array, Array]:
-        r"""EXACT first and second derivative of ``loss`` in the margin.
-
-        dl/dz = -/+ alpha q^g (q + g p L) for y = 1 / 0;
-        d2l/dz2 = alpha p q^g [(1 + 2g) q - g (q - g p) L].
+        r"""EXACT first and second derivative of ``loss`` in the margin; formulas in the class notes.
 
         Parameters
         ----------
@@ -103,80 +85,86 @@ class BinaryFocalLoss(Immutable):
 
         Returns
         -------
-        gradient, hessian : arrays of shape (n,), dtype of the margin
-            The Hessian is NEGATIVE for badly missed rows when gamma > 0 (s < -2.79 at gamma = 2).
-            For boosting use ``gradient_curvature``.
+        gradient, hessian : arrays of the shape and dtype of the margin
+            For softmax the diagonal of the Hessian; rows of the gradient sum to 0. When gamma > 0 the
+            Hessian is NEGATIVE for badly missed rows (binary, gamma = 2: p < .058), so that boosting
+            needs ``gradient_curvature``. The factor that a library puts on its softmax Hessian is
+            applied by the objectives of ``focalboost.xgboost`` and ``focalboost.lightgbm``, not here.
+
+        Raises
+        ------
+        ValueError
+            As ``loss``.
+
+        Examples
+        --------
+        >>> BinaryFocalLoss(gamma=2.0).gradient_hessian([1], [-5.0])[1].round(6)
+        array([-0.032])
         """
-        fused = _fused(self, y, margin, sample_weight, "exact", floor=-math.inf)
-        if fused is not None:
-            return fused
-        gradient, hessian = by_rows(
-            self._gradient_hessian, *self._checked(y, margin, sample_weight)
-        )
-        return gradient, hessian
+        return _rounds.derivatives(self, y, margin, sample_weight, "exact", floor=-math.inf)
 
     def gradient_curvature(
         self,
         y: ArrayLike,
         margin: ArrayLike,
         sample_weight: ArrayLike | None = None,
-        curvature: policy.Curvature = "guarded",
+        curvature: Curvature = "guarded",
     ) -> tuple[Array, Array]:
-        r"""Exact gradient, and the positive curvature a tree is given.
+        r"""Exact gradient, and the positive curvature that a tree is given.
 
         Parameters
         ----------
         y, margin, sample_weight
             As for ``loss``.
-        curvature : {"guarded", "exact", "expected"}
+        curvature : {"guarded", "exact"}
             ``"guarded"``: the exact second derivative l'' for s >= 0; for s < 0 the larger of l'' and
-            the chord (l'(s) - l'(-s)) / (2s). ``"exact"``: l''. ``"expected"``: the mean of l'' over
-            the recovered posterior of the label. See docs/math.md.
+            the chord (l'(s) - l'(-s)) / (2s), s the margin of the observed class. For softmax the same
+            rule along each class's axis s_j = logit(p_j), the other margins held fixed.
+            ``"exact"``: l''. See docs/math.md.
 
         Returns
         -------
-        gradient, curvature : arrays of shape (n,), dtype of the margin
+        gradient, curvature : arrays of the shape and dtype of the margin
             The curvature is at least 1e-16 before weights (alpha and sample_weight) are applied.
 
         Raises
         ------
         ValueError
-            For an unknown ``curvature``, and as the class notes say.
+            For an unknown ``curvature``, and as ``loss``.
 
         Notes
         -----
-        The guarded curvature majorizes log loss (gamma = 0); for gamma > 0 it is positive and
+        The guarded curvature majorizes log loss (gamma = 0). For gamma > 0 it is positive and
         continuous, but no majorizer.
 
         Examples
         --------
-        >>> loss = BinaryFocalLoss(gamma=2.0)
-        >>> loss.gradient_hessian([1], [-5.0])[1].round(6)
-        array([-0.032])
-        >>> loss.gradient_curvature([1], [-5.0])[1].round(6)
+        >>> BinaryFocalLoss(gamma=2.0).gradient_curvature([1], [-5.0])[1].round(6)
         array([0.104618])
         """
-        _validation.one_of("curvature", curvature, policy.POLICIES)
-        fused = _fused(self, y, margin, sample_weight, curvature)
-        if fused is not None:
-            return fused
-        compute = partial(self._gradient_curvature, curvature=curvature)
-        gradient, bent = by_rows(compute, *self._checked(y, margin, sample_weight))
-        return gradient, bent
+        _validation.one_of("curvature", curvature, POLICIES)
+        return _rounds.derivatives(self, y, margin, sample_weight, curvature)
 
     def posterior(self, margin: ArrayLike) -> Array:
-        r"""Recovered P(y=1), with gamma and alpha undone.
+        r"""Class posterior P(y given x) of a model trained with this loss: gamma and alpha undone.
 
-        eta = A_0(-z) / (A_0(-z) + A_1(z)), A_y(s) = alpha_y q^g_y (q + g_y p L).
+        Binary eta = A_0(-z) / (A_0(-z) + A_1(z)), softmax eta_k proportional to p_k q_k / A_k(s_k), with
+        A_k(s) = alpha_k q^gamma_k (q + gamma_k p L).
 
         Parameters
         ----------
-        margin : array of any shape
-            Raw scores of a model that was trained with this loss.
+        margin : array of any shape for ``BinaryFocalLoss``, (n, K) or (K,) for ``SoftmaxFocalLoss``
+            Margins that the model predicts, finite.
 
         Returns
         -------
-        array of the shape and dtype of the margin, in [0, 1], rising with the margin
+        array of the shape and dtype of the margin
+            Binary: P(y=1), in [0, 1], rising with the margin. Softmax: rows that sum to 1.
+
+        Raises
+        ------
+        ValueError
+            For margins that are not finite or not of the loss's number of columns.
 
         Notes
         -----
@@ -190,99 +178,222 @@ class BinaryFocalLoss(Immutable):
         --------
         >>> BinaryFocalLoss(gamma=2.0).posterior([-2.0, 0.0, 2.0]).round(4)
         array([0.0045, 0.5   , 0.9955])
+        >>> SoftmaxFocalLoss(3, gamma=2.0).posterior([[2.0, 0.0, -1.0]]).round(4)
+        array([[0.9895, 0.0076, 0.0029]])
         """
-        z = _validation.margin(margin)
+        z = _validation.margin(margin, self.n_outputs if self.n_outputs > 1 else None)
         xp = namespace(z)
-        wide = posterior.binary(xp.astype(z, xp.float64), self._gammas, self._alphas)
-        return xp.astype(wide, z.dtype)
+        return xp.astype(self._posterior(xp.astype(z, xp.float64)), z.dtype)
 
-    def intercept(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def intercept(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         r"""Margin of the best constant model: where the summed gradient of the data is 0.
 
         Parameters
         ----------
         y : array of shape (n,)
-            Labels 0 or 1, both present with positive weight.
+            Labels, at least two classes with positive weight.
         sample_weight : array of shape (n,), optional
 
         Returns
         -------
-        float
-            The log-odds at gamma = 0 without alpha.
+        float for ``BinaryFocalLoss``, array of shape (K,) for ``SoftmaxFocalLoss``
+            At gamma = 0 without alpha the log-odds, or the log-frequencies. For softmax the margins are
+            logarithms of scores, and a class without rows (as in a fold of a rare class) counts as half
+            an average row, so that its margin is finite.
 
         Raises
         ------
         ValueError
-            If only one class is present, and as the class notes say.
+            If only one class is present, and as ``loss``.
 
         Examples
         --------
         >>> y = [1] + 99 * [0]
         >>> round(BinaryFocalLoss(gamma=2.0).intercept(y), 3), round(BinaryFocalLoss(0).intercept(y), 3)
         (-1.706, -4.595)
+        >>> SoftmaxFocalLoss(3, gamma=0).intercept([0, 0, 1, 2]).round(4)
+        array([-0.6931, -1.3863, -1.3863])
         """
-        labels = to_numpy(_validation.binary_labels(y))
-        if labels.ndim != 1:
-            raise ValueError(f"labels must have shape (n,), got {labels.shape}")
+        k = len(self.gammas)
+        labels = _validation.vector("labels", to_numpy(_validation.labels(y, k)))
         w = _validation.sample_weight(sample_weight, len(labels), np.empty(0, np.float64))
-        share = _validation.class_frequencies(labels.astype(np.int64), w, 2)
-        return intercept.binary(float(share[1]), self._gammas, self._alphas)
+        share = class_frequencies(labels.astype(np.int64), w, k)
+        absent = share == 0
+        if absent.any():
+            share = np.where(absent, 0.5 / len(labels), share)
+            share = share / share.sum()
+        return self._intercept(share)
+
+    # ---- what hosts and the kernel ask ---------------------------------------------------------------
 
     @property
-    def _gammas(self) -> tuple[float, float]:
-        g: Any = self.gamma
-        return (g[0], g[1]) if isinstance(g, tuple) else (g, g)
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Margins of a row: 1, or the number of classes of a softmax."""
 
     @property
-    def _alphas(self) -> tuple[float, float]:
-        a: Any = self.alpha
-        if a is None:
-            return 1.0, 1.0
-        return (a[0], a[1]) if isinstance(a, tuple) else (1.0 - a, a)
+    @abstractmethod
+    def gammas(self) -> tuple[float, ...]:
+        """Gamma of each label."""
+
+    @property
+    @abstractmethod
+    def alphas(self) -> tuple[float, ...]:
+        """Weight of each label, 1 where there is no alpha."""
+
+    @abstractmethod
+    def check_labels(self, y: ArrayLike, margin_shape: tuple[int, ...] | None = None) -> Array:
+        """Return labels that this loss allows, or raise ValueError.
+
+        With ``margin_shape``, labels and margins must have shapes that belong together.
+        """
+
+    def formulas(
+        self,
+        y: ArrayLike,
+        margin: ArrayLike,
+        sample_weight: ArrayLike | None,
+        curvature: Curvature,
+        floor: float,
+    ) -> tuple[Array, Array]:
+        """Return gradient and curvature by the formulas, in the margin's array library.
+
+        What ``gradient_curvature`` returns where the compiled kernel does not apply.
+        """
+        compute = partial(self._derivatives, curvature=curvature, floor=floor)
+        gradient, second = _rounds.by_rows(compute, *self._checked(y, margin, sample_weight))
+        return gradient, second
+
+    # ---- what a loss answers -------------------------------------------------------------------------
 
     def _checked(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Array, Array, Array | None]:
-        """Return where labels are positive, the margins, and weights that broadcast with them."""
-        z = _validation.margin(margin)
-        xp = namespace(z)
-        positive = xp.asarray(_validation.binary_labels(y, z.shape)) == 1
+        """Return labels as ``_loss`` takes them, the margins, and weights that broadcast with them."""
+        z = _validation.margin(margin, self.n_outputs if self.n_outputs > 1 else None)
+        labels = self._as_index(namespace(z).asarray(self.check_labels(y, z.shape)))
         if sample_weight is None:
-            return positive, z, None
+            return labels, z, None
         w = _validation.sample_weight(sample_weight, z.shape[0], z)
-        return positive, z, xp.reshape(w, (-1,) + (1,) * (z.ndim - 1))
+        return labels, z, namespace(z).reshape(w, (-1,) + (1,) * (z.ndim - 1))
+
+    @abstractmethod
+    def _as_index(self, labels: Array) -> Array:
+        """Return checked labels in the form that the next two methods take."""
+
+    @abstractmethod
+    def _loss(self, labels: Array, z: Array, w: Array | None) -> tuple[Array]:
+        """Return the weighted loss of each row."""
+
+    @abstractmethod
+    def _derivatives(
+        self, labels: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
+    ) -> tuple[Array, Array]:
+        """Return the weighted gradient and curvature of each row."""
+
+    @abstractmethod
+    def _posterior(self, z: Array) -> Array:
+        """Return the posterior of double margins."""
+
+    @abstractmethod
+    def _intercept(self, share: NDArray[np.float64]) -> Any:
+        """Return the intercept for class frequencies, all positive."""
+
+
+@dataclass(frozen=True)
+class BinaryFocalLoss(FocalLoss):
+    r"""Focal loss of a binary label and one margin z.
+
+    l(y, z) = alpha_y q^gamma L, with s = z for y = 1 and -z for y = 0, p = sigmoid(s), q = sigmoid(-s),
+    L = -log p.
+
+    Parameters
+    ----------
+    gamma : float >= 0, or pair (negatives, positives)
+        Focusing parameter; 0 is log loss.
+    alpha : None, float in (0, 1), or pair of positive floats (negatives, positives)
+        Class weights. None: no factor. A float is Lin et al.'s: alpha on positives, 1 - alpha on
+        negatives (it halves the loss even at 0.5).
+
+    Attributes
+    ----------
+    n_outputs : 1
+    gammas, alphas : pairs of float
+        Gamma and weight of negatives and positives.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is out of range or not a number.
+
+    Notes
+    -----
+    dl/dz = -alpha q^gamma (q + gamma p L) for y = 1, with the opposite sign for y = 0;
+    d2l/dz2 = alpha p q^gamma [(1 + 2 gamma) q - gamma (q - gamma p) L].
+
+    Margins may have any shape, labels the same shape; with margins (n, targets) a sample weight (n,)
+    counts for every target of its row. Labels outside {0, 1}, NaN, and margins that are not finite raise
+    ValueError, as do weights that are negative, not finite, or all zero.
+
+    Examples
+    --------
+    >>> BinaryFocalLoss(gamma=2.0, alpha=0.25).alphas
+    (0.75, 0.25)
+    """
+
+    gamma: float | tuple[float, float] | Sequence[float] | NDArray[Any] = 2.0
+    alpha: float | tuple[float, float] | Sequence[float] | NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        several = "a pair (negatives, positives)"
+        object.__setattr__(self, "gamma", _validation.gamma(self.gamma, 2, several))
+        object.__setattr__(self, "alpha", _validation.alpha(self.alpha, 2, scalar=True))
+
+    @property
+    def n_outputs(self) -> int:
+        """1: a row has one margin."""
+        return 1
+
+    @property
+    def gammas(self) -> tuple[float, ...]:
+        """Gamma of negatives and positives."""
+        return _each(self.gamma, 2)
+
+    @property
+    def alphas(self) -> tuple[float, ...]:
+        """Weight of negatives and positives."""
+        if isinstance(self.alpha, float):
+            return 1.0 - self.alpha, self.alpha
+        return _each(1.0 if self.alpha is None else self.alpha, 2)
+
+    def check_labels(self, y: ArrayLike, margin_shape: tuple[int, ...] | None = None) -> Array:
+        """Return labels 0 and 1, of the margins' shape; or raise ValueError."""
+        return _validation.labels(y, 2, margin_shape)
+
+    def _as_index(self, labels: Array) -> Array:
+        return labels == 1
 
     def _loss(self, positive: Array, z: Array, w: Array | None) -> tuple[Array]:
         row = self._rows(positive, z, w)
         return (_weighted(_binary.loss(row.terms, row.gamma), row.weight),)
 
-    def _gradient_hessian(self, positive: Array, z: Array, w: Array | None) -> tuple[Array, Array]:
-        row = self._rows(positive, z, w)
-        gradient = row.sign * _binary.slope(row.terms, row.gamma)
-        hessian = _binary.hessian(row.terms, row.gamma)
-        return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
-
-    def _gradient_curvature(
-        self, positive: Array, z: Array, w: Array | None, *, curvature: policy.Curvature
+    def _derivatives(
+        self, positive: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
     ) -> tuple[Array, Array]:
         row = self._rows(positive, z, w)
-        gradient = _weighted(row.sign * _binary.slope(row.terms, row.gamma), row.weight)
-        if curvature == "expected":
-            # Of both labels, so alpha is inside and the row's is not wanted.
-            both = policy.expected_binary(_binary.terms(z), self._gammas, self._alphas)
-            return gradient, _weighted(policy.floored(both), w)
+        gradient = row.sign * _binary.slope(row.terms, row.gamma)
         if curvature == "guarded":
-            bare = policy.guarded_binary(row.s, row.terms, row.gamma)
+            second = guarded_binary(row.s, row.terms, row.gamma)
         else:
-            bare = _binary.hessian(row.terms, row.gamma)
-        return gradient, _weighted(policy.floored(bare), row.weight)
+            second = _binary.hessian(row.terms, row.gamma)
+        return _weighted(gradient, row.weight), _weighted(floored(second, floor), row.weight)
 
     def _rows(self, positive: Array, z: Array, w: Array | None) -> _BinaryRows:
         xp = namespace(z)
         sign = 1 - 2 * xp.astype(positive, z.dtype)
         s = -sign * z
-        g0, g1 = self._gammas
-        a = None if self.alpha is None else _by_label(positive, z, *self._alphas)
+        g0, g1 = self.gammas
+        a = None if self.alpha is None else _by_label(positive, z, *self.alphas)
         return _BinaryRows(
             s=s,
             sign=sign,
@@ -291,34 +402,33 @@ class BinaryFocalLoss(Immutable):
             weight=a if w is None else w if a is None else a * w,
         )
 
+    def _posterior(self, z: Array) -> Array:
+        return _posterior.binary(z, *self._pairs())
+
+    def _intercept(self, share: NDArray[np.float64]) -> float:
+        return _intercept.binary(float(share[1]), *self._pairs())
+
+    def _pairs(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        (g0, g1), (a0, a1) = self.gammas, self.alphas
+        return (g0, g1), (a0, a1)
+
 
 @dataclass(frozen=True)
 class _BinaryRows:
     """Margins and labels of some rows, in the letters of the formulas."""
 
     s: Array
-    sign: Array  # of the gradient: rising in z for a negative
+    sign: Array  # of the gradient in z: +1 for a negative, -1 for a positive
     terms: _binary.Terms
     gamma: Array | float
     weight: Array | None  # alpha_y times sample weight
 
 
-def _by_label(positive: Array, like: Array, negative_value: float, positive_value: float) -> Array:
-    xp = namespace(like)
-    return xp.where(
-        positive, xp.full_like(like, positive_value), xp.full_like(like, negative_value)
-    )
-
-
-def _weighted(values: Array, weight: Array | None) -> Array:
-    return values if weight is None else values * weight
-
-
 @dataclass(frozen=True)
-class SoftmaxFocalLoss(Immutable):
+class SoftmaxFocalLoss(FocalLoss):
     r"""Focal loss of a label in 0 .. K-1 and K margins, coupled by softmax (not one-vs-rest).
 
-    l(t, z) = alpha_t (1 - p_t)^gamma_t (-log p_t), p = softmax(z), t the true class.
+    l(t, z) = alpha_t q^gamma_t L, with p = softmax(z)_t, q = 1 - p, L = -log p, t the true class.
 
     Parameters
     ----------
@@ -329,6 +439,13 @@ class SoftmaxFocalLoss(Immutable):
     alpha : None, or K positive floats
         Class weights. None: no factor.
 
+    Attributes
+    ----------
+    n_outputs : int
+        K.
+    gammas, alphas : tuples of K floats
+        Gamma and weight of each class.
+
     Raises
     ------
     ValueError, TypeError
@@ -336,16 +453,18 @@ class SoftmaxFocalLoss(Immutable):
 
     Notes
     -----
-    Frozen: hashable, picklable, equal by value. K = 2 equals ``BinaryFocalLoss`` of the margin
-    difference. Every method works in the dtype of the margin (float32 or float64) and never writes to
-    its input. Labels that are no whole numbers in 0 .. K-1, and margins that are not finite or not of
-    shape (n, K) raise ValueError, as do weights that are negative, not finite, or all zero.
+    g_t = -alpha A, g_j = alpha A r_j, with A = q^gamma (q + gamma p L) and r_j = p_j / q;
+    h_t = alpha p q^gamma [(1 + 2 gamma) q - gamma (q - gamma p) L] and
+    h_j = alpha [A r_j (1 - p_j) + B r_j^2], with B = q^gamma gamma p [2q - (q - (gamma - 1) p) L].
+
+    K = 2 equals ``BinaryFocalLoss`` of the margin difference. Labels that are no whole numbers in
+    0 .. K-1, and margins that are not finite or not of shape (n, K) raise ValueError, as do weights that
+    are negative, not finite, or all zero.
 
     Examples
     --------
-    >>> loss = SoftmaxFocalLoss(3, gamma=2.0)
-    >>> loss.loss([0, 2], [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]]).round(6)
-    array([0.010869, 1.787895])
+    >>> SoftmaxFocalLoss(3, gamma=2.0).gradient_hessian([0], [[2.0, 0.0, 0.0]])[0].round(4)
+    array([[-0.0268,  0.0134,  0.0134]])
     """
 
     n_classes: int
@@ -353,206 +472,49 @@ class SoftmaxFocalLoss(Immutable):
     alpha: tuple[float, ...] | Sequence[float] | NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        n = _validation.n_classes(self.n_classes)
+        n = _validation.integer("n_classes", self.n_classes, 2)
         object.__setattr__(self, "n_classes", n)
         object.__setattr__(self, "gamma", _validation.gamma(self.gamma, n, f"{n} of them"))
         object.__setattr__(self, "alpha", _validation.alpha(self.alpha, n, scalar=False))
 
-    def loss(
-        self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> Array:
-        r"""Loss of each row, weight_i alpha_t q_t^gamma L_t.
-
-        Parameters
-        ----------
-        y : array of shape (n,)
-            Labels 0 .. K-1 (any real dtype).
-        margin : array of shape (n, K)
-            Raw scores, C or F order, finite.
-        sample_weight : array of shape (n,), optional
-            Non-negative. None: 1.
-
-        Returns
-        -------
-        array of shape (n,), dtype of the margin, >= 0
-        """
-        return by_rows(self._loss, *self._checked(y, margin, sample_weight))[0]
-
-    def gradient_hessian(
-        self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[Array, Array]:
-        r"""EXACT gradient, and the EXACT diagonal of the Hessian, of ``loss`` in the margins.
-
-        g_t = -A, g_j = A r_j;  h_t = alpha p q^g [(1+2g) q - g (q - g p) L], h_j = A r_j (1-p_j) +
-        B r_j^2, with A = alpha q^g (q + g p L), r_j = p_j / q, B = alpha q^g g p [2q - (q - (g-1)p) L].
-
-        Parameters
-        ----------
-        y, margin, sample_weight
-            As for ``loss``.
-
-        Returns
-        -------
-        gradient, hessian : arrays of shape (n, K), dtype of the margin
-            Rows of the gradient sum to 0. The Hessian has NEGATIVE entries when gamma > 0. The
-            factor that a host puts on its own softmax Hessian is not here but in its adapter.
-        """
-        fused = _fused(self, y, margin, sample_weight, "exact", floor=-math.inf)
-        if fused is not None:
-            return fused
-        gradient, hessian = by_rows(
-            self._gradient_hessian, *self._checked(y, margin, sample_weight)
-        )
-        return gradient, hessian
-
-    def gradient_curvature(
-        self,
-        y: ArrayLike,
-        margin: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        curvature: policy.Curvature = "guarded",
-    ) -> tuple[Array, Array]:
-        r"""Exact gradient, and the positive diagonal curvature a tree is given.
-
-        Parameters
-        ----------
-        y, margin, sample_weight
-            As for ``loss``.
-        curvature : {"guarded", "exact", "expected"}
-            As for ``BinaryFocalLoss.gradient_curvature``; ``"guarded"`` applies the binary rule along
-            each class's own axis logit(p_j), with the other margins held fixed.
-
-        Returns
-        -------
-        gradient, curvature : arrays of shape (n, K), dtype of the margin
-            The curvature is at least 1e-16 before weights (alpha and sample_weight) are applied.
-
-        Raises
-        ------
-        ValueError
-            For an unknown ``curvature``, and as the class notes say.
-        """
-        _validation.one_of("curvature", curvature, policy.POLICIES)
-        fused = _fused(self, y, margin, sample_weight, curvature)
-        if fused is not None:
-            return fused
-        compute = partial(self._gradient_curvature, curvature=curvature)
-        gradient, bent = by_rows(compute, *self._checked(y, margin, sample_weight))
-        return gradient, bent
-
-    def posterior(self, margin: ArrayLike) -> Array:
-        r"""Recovered P(y=k), with gamma and alpha undone.
-
-        eta_k proportional to p_k / A_k, A_k = alpha_k q_k^(g-1) (q_k + g p_k L_k).
-
-        Parameters
-        ----------
-        margin : array of shape (n, K) or (K,)
-            Raw scores of a model that was trained with this loss.
-
-        Returns
-        -------
-        array of the shape and dtype of the margin, rows summing to 1
-
-        References
-        ----------
-        Charoenphakdee et al. 2021 (arXiv 2011.09172).
-
-        Examples
-        --------
-        >>> SoftmaxFocalLoss(3, gamma=2.0).posterior([[2.0, 0.0, -1.0]]).round(4)
-        array([[0.9895, 0.0076, 0.0029]])
-        """
-        z = _validation.margin(margin, self.n_classes)
-        xp = namespace(z)
-        wide = xp.reshape(xp.astype(z, xp.float64), (-1, self.n_classes))
-        eta = posterior.softmax(_softmax.terms(wide), *self._vectors(xp, xp.float64))
-        return xp.reshape(xp.astype(eta, z.dtype), z.shape)
-
-    def intercept(
-        self, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        r"""Margins of the best constant model, as logarithms of its softmax scores.
-
-        Parameters
-        ----------
-        y : array of shape (n,)
-            Labels 0 .. K-1, at least two classes with positive weight.
-        sample_weight : array of shape (n,), optional
-
-        Returns
-        -------
-        array of shape (K,)
-            The log-frequencies at gamma = 0 without alpha. A class without rows (as in a fold of a
-            rare class) counts as half an average row, so that its margin is finite.
-
-        Raises
-        ------
-        ValueError
-            If only one class is present, and as the class notes say.
-
-        Examples
-        --------
-        >>> SoftmaxFocalLoss(3, gamma=0).intercept([0, 0, 1, 2]).round(4)
-        array([-0.6931, -1.3863, -1.3863])
-        """
-        labels = to_numpy(_validation.class_labels(y, self.n_classes))
-        w = _validation.sample_weight(sample_weight, len(labels), np.empty(0, np.float64))
-        share = _validation.class_frequencies(labels, w, self.n_classes)
-        absent = share == 0
-        if absent.any():
-            share = np.where(absent, 0.5 / len(labels), share)
-            share = share / share.sum()
-        return intercept.softmax(share, *self._vectors(np, np.float64))
+    @property
+    def n_outputs(self) -> int:
+        """K: a row has one margin per class."""
+        return self.n_classes
 
     @property
-    def _gammas(self) -> tuple[float, ...]:
-        g: Any = self.gamma
-        return g if isinstance(g, tuple) else (g,) * self.n_classes
+    def gammas(self) -> tuple[float, ...]:
+        """Gamma of each class."""
+        return _each(self.gamma, self.n_classes)
 
     @property
-    def _alphas(self) -> tuple[float, ...]:
-        a: Any = self.alpha
-        return (1.0,) * self.n_classes if a is None else a
+    def alphas(self) -> tuple[float, ...]:
+        """Weight of each class."""
+        return _each(1.0 if self.alpha is None else self.alpha, self.n_classes)
 
-    def _vectors(self, xp: Any, dtype: Any) -> tuple[Array, Array]:
-        return xp.asarray(self._gammas, dtype=dtype), xp.asarray(self._alphas, dtype=dtype)
+    def check_labels(self, y: ArrayLike, margin_shape: tuple[int, ...] | None = None) -> Array:
+        """Return labels 0 .. K-1 of shape (n,), for margins (n, K); or raise ValueError."""
+        if margin_shape is None:
+            return _validation.vector("labels", _validation.labels(y, self.n_classes))
+        _validation.columns(margin_shape, self.n_classes, matrix=True)
+        return _validation.labels(y, self.n_classes, margin_shape[:1])
 
-    def _checked(
-        self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Array, Array, Array | None]:
-        """Return labels as integers, the margins (n, K), and weights (n, 1)."""
-        z = _validation.margin(margin, self.n_classes)
-        _validation.columns(z.shape, self.n_classes, matrix=True)
-        t = namespace(z).asarray(_validation.class_labels(y, self.n_classes, z.shape[0]))
-        w = _validation.sample_weight(sample_weight, z.shape[0], z)
-        return t, z, None if w is None else w[:, None]
+    def _as_index(self, labels: Array) -> Array:
+        xp = namespace(labels)
+        return xp.astype(labels, xp.int64)
 
     def _loss(self, t: Array, z: Array, w: Array | None) -> tuple[Array]:
         row = self._rows(t, z, w)
         return (_weighted(_binary.loss(row.true.binary, row.gamma), row.weight)[:, 0],)
 
-    def _gradient_hessian(self, t: Array, z: Array, w: Array | None) -> tuple[Array, Array]:
-        row = self._rows(t, z, w)
-        gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
-        return _weighted(gradient, row.weight), _weighted(hessian, row.weight)
-
-    def _gradient_curvature(
-        self, t: Array, z: Array, w: Array | None, *, curvature: policy.Curvature
+    def _derivatives(
+        self, t: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
     ) -> tuple[Array, Array]:
         row = self._rows(t, z, w)
-        gradient, hessian = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
-        weight = row.weight
+        gradient, second = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
         if curvature == "guarded":
-            bare = policy.guarded_softmax(row.terms, row.true, row.gamma, gradient, hessian)
-        elif curvature == "expected":
-            # Of all labels, so alpha is inside and the row's is not wanted.
-            vectors = self._vectors(namespace(z), z.dtype)
-            bare = policy.expected_softmax(row.terms, self.posterior(z), *vectors)
-            weight = w
-        else:
-            bare = hessian
-        return _weighted(gradient, row.weight), _weighted(policy.floored(bare), weight)
+            second = guarded_softmax(row.terms, row.true, row.gamma, gradient, second)
+        return _weighted(gradient, row.weight), _weighted(floored(second, floor), row.weight)
 
     def _rows(self, t: Array, z: Array, w: Array | None) -> _SoftmaxRows:
         xp = namespace(z)
@@ -566,6 +528,18 @@ class SoftmaxFocalLoss(Immutable):
             weight=a if w is None else w if a is None else a * w,
         )
 
+    def _posterior(self, z: Array) -> Array:
+        xp = namespace(z)
+        terms = _softmax.terms(xp.reshape(z, (-1, self.n_classes)))
+        eta = _posterior.softmax(terms, *self._vectors(xp, xp.float64))
+        return xp.reshape(eta, z.shape)
+
+    def _intercept(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _intercept.softmax(share, *self._vectors(np, np.float64))
+
+    def _vectors(self, xp: Any, dtype: Any) -> tuple[Array, Array]:
+        return xp.asarray(self.gammas, dtype=dtype), xp.asarray(self.alphas, dtype=dtype)
+
 
 @dataclass(frozen=True)
 class _SoftmaxRows:
@@ -577,63 +551,22 @@ class _SoftmaxRows:
     weight: Array | None  # alpha_t times sample weight
 
 
-Loss = BinaryFocalLoss | SoftmaxFocalLoss
+def check_loss(loss: Any) -> None:
+    """Raise TypeError unless ``loss`` is one of the two losses."""
+    if not isinstance(loss, FocalLoss):
+        raise TypeError(f"loss must be a BinaryFocalLoss or SoftmaxFocalLoss, got {loss!r}")
 
 
-def _fused(
-    loss: Loss,
-    y: ArrayLike,
-    margin: ArrayLike,
-    sample_weight: ArrayLike | None,
-    curvature: policy.Curvature,
-    *,
-    floor: float = policy.FLOOR,
-    **host: Any,
-) -> tuple[Array, Array] | None:
-    """Ask the compiled kernel; None if it cannot take this, and the formulas must answer."""
-    return _kernel.derivatives(
-        y,
-        margin,
-        sample_weight,
-        loss._gammas,
-        loss._alphas,
-        binary=isinstance(loss, BinaryFocalLoss),
-        curvature=curvature,
-        floor=floor,
-        **host,
+def _each(value: Any, n: int) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * n
+
+
+def _by_label(positive: Array, like: Array, negative_value: float, positive_value: float) -> Array:
+    xp = namespace(like)
+    return xp.where(
+        positive, xp.full_like(like, positive_value), xp.full_like(like, negative_value)
     )
 
 
-def for_trees(
-    loss: Loss,
-    y: ArrayLike,
-    margin: ArrayLike,
-    sample_weight: ArrayLike | None,
-    curvature: policy.Curvature,
-    *,
-    factor: float = 1.0,
-    order: Literal["C", "F"] = "C",
-    n_threads: int | None = None,
-    out: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return ``gradient_curvature`` as a tree library reads it: float32, contiguous in ``order``.
-
-    The curvature is multiplied by ``factor``. ``n_threads`` None: as many as this process may use.
-    ``out``: two such arrays that are written to and returned. Of ten million rows, new ones cost a
-    quarter of the call.
-    """
-    if out is not None:
-        _validation.outputs(out, np.shape(margin), order)
-    host: dict[str, Any] = {"factor": factor, "dtype": np.float32, "order": order, "out": out}
-    host["n_threads"] = _kernel.threads() if n_threads is None else n_threads
-    fused = _fused(loss, y, margin, sample_weight, curvature, **host)
-    if fused is not None:
-        return fused
-    gradient, bent = loss.gradient_curvature(y, margin, sample_weight, curvature)
-    if out is not None:
-        out[0][...], out[1][...] = gradient, bent * factor
-        return out
-    return (
-        np.asarray(gradient, dtype=np.float32, order=order),
-        np.asarray(bent * factor, dtype=np.float32, order=order),
-    )
+def _weighted(values: Array, weight: Array | None) -> Array:
+    return values if weight is None else values * weight

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from focalboost._namespace import Array, as_array, namespace
+from focalboost.losses import FocalLoss
 
-if TYPE_CHECKING:
-    from focalboost.losses import Loss
+NAME = "focal_loss"
+"""What the metric is called in the hosts' histories."""
+
+
+def with_users(own: Any, users: Any) -> list[Any]:
+    """Return the user's metrics with our own last; in XGBoost the last one drives early stopping."""
+    if users is None:
+        return [own]
+    return [*(users if isinstance(users, (list, tuple)) else [users]), own]
 
 
 def sums(
-    loss: Loss, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
+    loss: FocalLoss, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[float, float]:
-    """Return (sum of w l, sum of w) in double precision: what workers add before dividing.
+    """Return (sum of w l, sum of w) in double precision: workers add these before they divide.
 
-    With several targets, labels and margins (n, targets), each entry is one observation of its row's
-    weight. No rows give (0.0, 0.0).
+    With labels and margins (n, targets) every target is an observation with the weight of its row. No
+    rows give (0.0, 0.0).
     """
     per_row = loss.loss(y, margin, sample_weight)
     total = _sum(per_row)
@@ -34,7 +42,7 @@ def _sum(values: Array) -> float:
 
 
 def focal_loss(
-    loss: Loss, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
+    loss: FocalLoss, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> float:
     r"""Weighted mean focal loss, sum(w l) / sum(w); lower is better.
 
@@ -44,7 +52,7 @@ def focal_loss(
     y : array of shape (n,)
         Labels 0/1, or 0 .. K-1.
     margin : array of shape (n,) or (n, K)
-        Raw scores.
+        Margins, not scores.
     sample_weight : array of shape (n,), optional
         Non-negative, not all zero. None: equal weights.
 

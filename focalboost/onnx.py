@@ -1,8 +1,8 @@
 r"""Fitted estimators as ONNX models whose probabilities are the posterior.
 
-A converter of the host's trees gives margins; the formula of the posterior, here once more in the
-operators of ONNX and in double precision, follows them. A server then needs neither Python nor this
-package. A test holds the formula against ``focalboost.posterior``.
+onnxmltools converts the host's trees, which give margins. The formula of the posterior follows them in
+operators of ONNX and in double precision. A server then needs neither Python nor this package. A test
+compares the formula with ``posterior`` of the losses.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from focalboost.estimators._base import FocalClassifier
 from focalboost.estimators._posterior import ClassPosterior
 
 __all__ = ["to_onnx"]
 
 _OPSET = 15
 
-# z (n, K) margins, the first 0 for two classes; e = exp(z - max z); log A_k as in posterior.py. Margins
-# more than 700 behind the largest count as 700: exp of less is 0.
+# z (n, K) margins, the first 0 for two classes; e = exp(z - max z); log A_k as in _posterior.py. Margins
+# more than 700 below the largest count as 700 below it, because exp underflows there.
 _POSTERIOR = """
 posterior (double[N, K] z) => (double[N, K] eta)
 {
@@ -72,14 +73,15 @@ def to_onnx(classifier: Any) -> Any:
         If ``classifier`` is not one of the two.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
-    NotImplementedError, RuntimeError, ValueError
-        From the converter, for trees that it does not know (categorical splits of XGBoost, linear
-        models).
+    NotImplementedError
+        For linear models: ``booster="gblinear"`` or ``linear_tree=True``.
+    RuntimeError, ValueError
+        From onnxmltools, for trees that it cannot convert (categorical splits of XGBoost).
 
     Notes
     -----
-    ONNX reads features as float32, XGBoost does too. LightGBM compares doubles: a feature that is
-    within float32 rounding of a threshold can fall on the other side.
+    ONNX and XGBoost read features as float32. LightGBM compares doubles: a feature that differs from a
+    threshold by less than the rounding of float32 can fall on the other side.
 
     Examples
     --------
@@ -93,14 +95,14 @@ def to_onnx(classifier: Any) -> Any:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    if isinstance(classifier, type) or not hasattr(classifier, "_fitted"):
+    if not isinstance(classifier, FocalClassifier):
         raise TypeError(
             f"classifier must be a FocalXGBClassifier or FocalLGBMClassifier, got {classifier!r}"
         )
-    posterior: ClassPosterior = classifier._fitted()
+    posterior, n_features = classifier.class_posterior_, _n_features(classifier)
     k = len(posterior.classes)
     trees, opsets = _trees(classifier)
-    # For two classes the second column is the margin; against a first one of 0.
+    # For two classes the converter repeats the margin in two columns; the first one becomes 0.
     margins = [
         helper.make_node("Cast", ["scores"], ["wide"], to=TensorProto.DOUBLE),
         helper.make_node("Mul", ["wide", "second"], ["z"])
@@ -115,7 +117,6 @@ def to_onnx(classifier: Any) -> Any:
     ]
     constants = _constants(posterior)
     kind = helper.np_dtype_to_tensor_dtype(constants["classes"].dtype)
-    n_features = int(classifier.n_features_in_)
     graph = helper.make_graph(
         [trees, *margins, *onnx.parser.parse_graph(_POSTERIOR).node, *answers],
         "focalboost",
@@ -136,11 +137,25 @@ def to_onnx(classifier: Any) -> Any:
     return model
 
 
+def _n_features(classifier: Any) -> int:
+    return int(classifier.n_features_in_)
+
+
+def _has_linear_leaves(classifier: Any) -> bool:
+    if hasattr(classifier, "get_booster"):
+        return False
+    return "\nis_linear=1\n" in classifier.booster_.model_to_string(num_iteration=1)
+
+
 def _trees(classifier: Any) -> tuple[Any, list[Any]]:
     """Return the node from "input" to the margins "scores", and the operator sets it needs."""
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    inputs = [("input", FloatTensorType([None, int(classifier.n_features_in_)]))]
+    if classifier.get_params().get("booster") == "gblinear" or _has_linear_leaves(classifier):
+        raise NotImplementedError(
+            "classifier must be made of trees with constant leaves: linear models cannot be converted"
+        )
+    inputs = [("input", FloatTensorType([None, _n_features(classifier)]))]
     if hasattr(classifier, "get_booster"):
         from onnxmltools import convert_xgboost
 
@@ -172,10 +187,10 @@ def _trees(classifier: Any) -> tuple[Any, list[Any]]:
 def _constants(posterior: ClassPosterior) -> dict[str, NDArray[Any]]:
     """Return the named constants of the graph."""
     k = len(posterior.classes)
-    prior = posterior.sampling_prior
+    prior = posterior.population_prior
     log_shift = np.zeros(k) if prior is None else np.log(prior / posterior.class_prior)
     weight = np.ones(k) if posterior.class_weight is None else posterior.class_weight
-    gamma = np.array(posterior.loss._gammas)
+    gamma = np.array(posterior.loss.gammas)
     classes = posterior.classes
     if classes.dtype.kind in "US":
         classes = classes.astype(object)
@@ -185,7 +200,7 @@ def _constants(posterior: ClassPosterior) -> dict[str, NDArray[Any]]:
         "all_but_self": 1 - np.eye(k),
         "gamma": gamma,
         "gamma_less_1": gamma - 1,
-        "log_alpha": np.log(posterior.loss._alphas),
+        "log_alpha": np.log(posterior.loss.alphas),
         "log_shift": log_shift,
         "class_weight": weight,
         "classes": classes,

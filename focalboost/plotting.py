@@ -1,8 +1,8 @@
-"""Curves as scikit-learn Display objects: losses, reliability, precision and recall, scores by gamma.
+"""Plots as scikit-learn Display objects: losses, reliability, precision and recall, metrics by gamma.
 
-A class method (``from_predictions``, ``from_estimator``, ...) computes what is shown and draws it;
-``plot`` draws it again. Everything drawn is an attribute. matplotlib and scikit-learn are imported when
-needed: ``pip install "focalboost[plot]"``.
+A class method (``from_predictions``, ``from_estimator``, ...) computes the curves and draws them;
+``plot`` draws them again. Every number that is drawn is an attribute. matplotlib and scikit-learn are
+imported when they are needed: ``pip install "focalboost[plot]"``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from focalboost import _validation
+from focalboost._frequencies import class_frequencies
 from focalboost.losses import BinaryFocalLoss
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-# Okabe and Ito's palette, which the colour-blind can tell apart, without its yellow: too pale for a
-# line on white. Seven colours against eight markers: no pair comes back before the 57th curve.
+# Okabe and Ito's palette, which colour-blind readers can tell apart. Its yellow is left out: too pale
+# for a line on white. With seven colours and eight markers the first 56 curves all look different.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_REFERENCE: dict[str, Any] = {"color": "0.4", "linewidth": 1.0}  # lines to compare with
+_REFERENCE: dict[str, Any] = {"color": "0.4", "linewidth": 1.0}  # reference lines
 _LEGEND: dict[str, Any] = {"fontsize": "small", "framealpha": 0.8}
 
 _CALIBRATED = "perfect calibration"
@@ -45,10 +46,10 @@ _NO_SKILL = "no skill"
 _LOG_LOSS = r"$\gamma$ = 0 (log loss)"
 _REFERENCES = (_CALIBRATED, _NO_POSITIVE, _NO_SKILL, _LOG_LOSS)
 
-_BELOW_IS_RARE = 0.1  # base rate under which reliability is drawn on logarithmic axes
-_NORMAL_95 = (
-    1.959963984540054  # of a normal variable, 95 % lies within this many standard deviations
-)
+_RARE_BELOW = 0.1  # reliability is drawn on logarithmic axes if the base rate is lower
+_STRATEGIES = ("quantile", "uniform", "positives")
+# A normal variable is within this many standard deviations of its mean with probability 95 %.
+_NORMAL_95 = 1.959963984540054
 
 
 # ---- the loss ------------------------------------------------------------------------------------
@@ -58,17 +59,20 @@ _NORMAL_95 = (
 class LossCurvesDisplay:
     r"""Loss, gradient and curvature of one row against the margin of its observed class.
 
-    Use ``from_gammas``. All parameters are kept as attributes.
+    Create it with ``from_gammas``. All parameters are kept as attributes.
 
     Parameters
     ----------
     gammas : tuple of float, length G
     margins : array of shape (n,)
-        Margin s of the observed class, ascending: negative where the row is on its wrong side.
+        Margin s of the observed class, ascending. A negative margin means that the score of this class
+        is below 1/2.
     loss, gradient : arrays of shape (G, n)
-        l and dl/ds, a row for each gamma.
-    guarded, exact : arrays of shape (G, n)
-        What a tree is given by default, and the second derivative, which can be negative.
+        Loss l and its derivative dl/ds, one row per gamma.
+    guarded : array of shape (G, n)
+        Curvature that a tree is given by default, one row per gamma.
+    exact : array of shape (G, n)
+        Second derivative of the loss, one row per gamma; it can be negative.
 
     Attributes
     ----------
@@ -77,7 +81,7 @@ class LossCurvesDisplay:
 
     See Also
     --------
-    focalboost.BinaryFocalLoss : The functions drawn.
+    focalboost.BinaryFocalLoss : The loss whose functions are drawn.
 
     Examples
     --------
@@ -106,18 +110,20 @@ class LossCurvesDisplay:
         margins: ArrayLike | None = None,
         ax: Any = None,
     ) -> Self:
-        """Compute and draw the curves of a positive row, for which the margin s is z.
+        """Compute and draw the curves of a row with label 1.
+
+        For label 1 the margin s of the observed class is the margin itself.
 
         Parameters
         ----------
         gammas : array of shape (G,)
-            Finite, >= 0; one colour each.
+            Finite and >= 0. Each gamma has one colour.
         alpha : None, float in (0, 1), or pair of positive floats (negatives, positives)
-            As for ``BinaryFocalLoss``; the positives' weight scales all curves.
+            As for ``BinaryFocalLoss``. All curves are multiplied by the weight of the positives.
         margins : array of shape (n,), optional
             Finite, in any order. None: 1001 values from -6 to 4.
         ax : array of 3 matplotlib Axes, optional
-            None: a new figure.
+            Where to draw. None: a new figure.
 
         Returns
         -------
@@ -146,24 +152,25 @@ class LossCurvesDisplay:
         ).plot(ax)
 
     def plot(self, axes: Any = None) -> Self:
-        """Draw three panels: loss, gradient, and curvature guarded (solid) and exact (dashed).
+        """Draw three panels: loss, gradient, and curvature (guarded: solid, exact: dashed).
 
         Parameters
         ----------
         axes : array of 3 matplotlib Axes, optional
-            None: a new figure.
+            Where to draw. None: a new figure.
 
         Returns
         -------
         LossCurvesDisplay
-            This one.
+            self
         """
         self.axes_ = _panels(axes, 3, (12.0, 4.0))
         left, middle, right = self.axes_
         self.figure_ = left.figure
         every = max(1, len(self.margins) // 8)
         for i, gamma in enumerate(self.gammas):
-            start = i * every // len(self.gammas)  # markers of one curve between those of another
+            # Each curve starts its markers elsewhere, so that they do not hide each other.
+            start = i * every // len(self.gammas)
             style = {**_style(i), "markevery": (start, every)}
             name = _LOG_LOSS if gamma == 0 else rf"$\gamma$ = {gamma:g}"
             left.plot(self.margins, self.loss[i], label=name, **style)
@@ -188,38 +195,38 @@ class LossCurvesDisplay:
 
 
 class ReliabilityCurve(NamedTuple):
-    """Reliability of one set of predictions; arrays of shape (n_bins,), bins in ascending order.
+    """Reliability of one set of predictions.
 
-    Bins without a row are left out.
+    The arrays have one entry for each bin that has rows, in ascending order of the predictions.
     """
 
     predicted: Floats
-    """Mean prediction."""
+    """Mean prediction of the bin."""
     observed: Floats
-    """Share of positives."""
+    """Share of positives in the bin."""
     lower: Floats
-    """Lower end of the Wilson interval, 95 %, of ``observed``."""
+    """Lower end of the 95 % Wilson interval of ``observed``."""
     upper: Floats
-    """Upper end."""
+    """Upper end of that interval."""
     weight: Floats
     """Number of rows, or the sum of their sample weights."""
     brier: float
-    """Mean squared error of the predictions."""
+    """Mean squared error of all predictions."""
 
 
 @dataclass(eq=False)
 class ReliabilityDisplay:
     r"""Share of positives against predicted probability, in bins of the predictions.
 
-    Use ``from_predictions`` or ``from_estimator``. All parameters are kept as attributes.
+    Create it with ``from_predictions`` or ``from_estimator``. All parameters are kept as attributes.
 
     Parameters
     ----------
     curves : dict of str to ReliabilityCurve
-        Each with ``predicted``, ``observed``, ``lower``, ``upper``, ``weight`` (arrays, one entry for
-        each bin with rows) and ``brier``.
+        Each curve has ``predicted``, ``observed``, ``lower``, ``upper`` and ``weight`` (arrays, one
+        entry for each bin that has rows) and ``brier`` (float).
     base_rate : float
-        Share of positives.
+        Share of positives among all rows.
 
     Attributes
     ----------
@@ -229,12 +236,12 @@ class ReliabilityDisplay:
 
     Notes
     -----
-    The bars are 95 % Wilson intervals of a binomial share; with sample weights Kish's effective number
-    of rows, (sum w)^2 / sum w^2, is in place of their number. They take the rows as independent, and
-    are too short where they are not (several frauds on one card).
+    The bars are 95 % Wilson intervals of a binomial share. With sample weights, Kish's effective number
+    of rows, (sum w)^2 / sum w^2, replaces the number of rows. The intervals assume independent rows;
+    they are too short if rows depend on each other (several frauds on one card).
 
-    On logarithmic axes a bin without a positive cannot be drawn: an arrow points down from the upper
-    end of its interval. A bin of predictions that are all 0 is left out there.
+    Logarithmic axes cannot show a share of 0. For a bin without positives they show an arrow that points
+    down from the upper end of the interval. They leave out a bin whose predictions are all 0.
 
     Examples
     --------
@@ -273,19 +280,21 @@ class ReliabilityDisplay:
         probability : array of shape (n,), or dict of str to such arrays
             Predicted P(y=1), in [0, 1].
         n_bins : int >= 1
+            Number of bins; bins without rows are not shown.
         strategy : {"quantile", "uniform", "positives"}
-            Bins with as many rows each, of the same width, or with as many positives each. With rare
-            positives the first puts nearly all of them into its last bin, and the third is the one to
-            use; its edges depend on the labels, a matter of one row in each bin.
+            "quantile": the same number of rows in each bin. "uniform": bins of the same width.
+            "positives": the same number of positives in each bin. Use "positives" if positives are
+            rare: "quantile" then puts nearly all of them into the last bin. The edges of "positives"
+            depend on the labels; this changes the share of a bin by about one row.
         sample_weight : array of shape (n,), optional
-            Non-negative. They count in means and shares, not in the edges of the bins; rows of weight 0
-            do not count at all. None: 1.
+            Non-negative. The weights enter the means and the shares, but not the edges of the bins. Rows
+            of weight 0 are ignored. None: every weight is 1.
         name : str, optional
-            For the legend, of a single array. None: "model".
+            Name of a single array in the legend. None: "model".
         scale : {"auto", "linear", "log"}
-            Of both axes. "auto": logarithmic if fewer than 10 % are positive.
+            Scale of both axes. "auto": logarithmic if fewer than 10 % of the rows are positive.
         ax : matplotlib Axes, optional
-            None: a new figure.
+            Where to draw. None: a new figure.
 
         Returns
         -------
@@ -294,20 +303,23 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            For labels other than 0 and 1, predictions outside [0, 1], NaN, unequal lengths, no rows, no
-            positive with ``strategy="positives"``, and unknown options.
+            For labels other than 0 and 1, predictions outside [0, 1], NaN, unequal lengths, no rows,
+            ``n_bins`` below 1, unknown options, and labels without a 1 if ``strategy="positives"``.
+        TypeError
+            If ``n_bins`` is not an integer.
         ImportError
             If matplotlib is not installed.
         """
-        _check_count("n_bins", n_bins)
-        _validation.one_of("strategy", strategy, tuple(_EDGES))
+        _validation.integer("n_bins", n_bins, 1)
+        _validation.one_of("strategy", strategy, _STRATEGIES)
         y, w = _labels(y_true, sample_weight)
         if strategy == "positives" and not y.any():
             raise ValueError('labels must have a positive for strategy="positives", got none')
+        used = w > 0
         curves = {}
         for label, p in _by_name(probability, name, _probabilities, len(y)).items():
-            edges = _EDGES[strategy](y[w > 0], p[w > 0], n_bins)
-            curves[label] = _reliability(y[w > 0], p[w > 0], w[w > 0], edges)
+            edges = _edges(strategy, y[used], p[used], n_bins)
+            curves[label] = _reliability(y[used], p[used], w[used], edges)
         return cls(curves, float(np.average(y, weights=w))).plot(ax, scale=scale)
 
     @classmethod
@@ -326,19 +338,21 @@ class ReliabilityDisplay:
     ) -> Self:
         """Compute and draw the reliability of a classifier of two classes.
 
-        Of a FocalXGBClassifier or FocalLGBMClassifier, also as the last step of a pipeline or the best
-        of a search, two curves: the recovered posterior, which is what ``predict_proba`` returns, and
-        the raw score, sigmoid(decision_function). Of other classifiers ``predict_proba``.
+        A FocalXGBClassifier or FocalLGBMClassifier gets two curves: the recovered posterior, which
+        ``predict_proba`` returns, and the score, sigmoid(decision_function). The classifier may be the
+        last step of a pipeline or the best estimator of a search. Any other classifier gets one curve:
+        its ``predict_proba``.
 
         Parameters
         ----------
         estimator : fitted classifier with ``predict_proba``
         X : array of shape (n, n_features)
-            What ``estimator`` takes.
+            Features, in any form that ``estimator`` accepts.
         y : array of shape (n,)
-            Labels among the two ``estimator.classes_``; the second is the positive one.
+            Labels among the two ``estimator.classes_``; the second class is the positive one.
         name : str, optional
-            For the legend. None: the class's name, if there is one curve.
+            Name in the legend; if two curves are drawn, a prefix of their names. None: one curve has the
+            name of the estimator's class, two curves have no prefix.
         n_bins, strategy, sample_weight, scale, ax
             As for ``from_predictions``.
 
@@ -349,14 +363,16 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If the estimator has not two classes or no ``predict_proba``, for labels that it does not
-            know, and as ``from_predictions``.
+            If the estimator has no ``predict_proba`` or does not have exactly two classes, if a label is
+            not one of them, and whenever ``from_predictions`` raises it.
+        TypeError
+            If ``n_bins`` is not an integer.
         ImportError
             If matplotlib is not installed.
         """
         if not hasattr(estimator, "predict_proba"):
             raise ValueError(
-                f"estimator must have predict_proba, got {type(estimator).__name__}, which has not"
+                f"estimator must have predict_proba, got {type(estimator).__name__} without it"
             )
         positive = _positive(estimator, y)
         posterior = np.asarray(estimator.predict_proba(X))[:, 1]
@@ -366,7 +382,7 @@ class ReliabilityDisplay:
             prefix = "" if name is None else f"{name}, "
             probability = {
                 f"{prefix}recovered posterior": posterior,
-                f"{prefix}raw score": expit(estimator.decision_function(X)),
+                f"{prefix}score": expit(estimator.decision_function(X)),
             }
         else:
             probability = {name or type(_innermost(estimator)).__name__: posterior}
@@ -381,65 +397,31 @@ class ReliabilityDisplay:
         )
 
     def plot(self, ax: Axes | None = None, *, scale: str = "auto") -> Self:
-        """Draw the curves with their intervals, and the diagonal.
+        """Draw the curves with their intervals, and the diagonal of perfect calibration.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            None: a new figure. Curves of another display that it already has keep their colours.
+            Where to draw; curves that are already there keep their colours. None: a new figure.
         scale : {"auto", "linear", "log"}
-            Of both axes. "auto": logarithmic if fewer than 10 % are positive.
+            Scale of both axes. "auto": logarithmic if fewer than 10 % of the rows are positive.
 
         Returns
         -------
         ReliabilityDisplay
-            This one.
+            self
         """
         _validation.one_of("scale", scale, ("auto", "linear", "log"))
         self.ax_ = ax = _panels(ax, 1, (6.4, 4.8))[0]
         self.figure_ = ax.figure
-        log = scale == "log" or (scale == "auto" and self.base_rate < _BELOW_IS_RARE)
+        log = scale == "log" or (scale == "auto" and self.base_rate < _RARE_BELOW)
         first = _n_curves(ax)
         if _CALIBRATED not in _legend_labels(ax):
             ax.axline((0.1, 0.1), (0.2, 0.2), label=_CALIBRATED, zorder=1, **_REFERENCE)
-        self.lines_ = {}
-        for i, (name, curve) in enumerate(self.curves.items(), start=first):
-            shown = curve.predicted > 0 if log else np.ones(len(curve.predicted), dtype=bool)
-            predicted, lower, upper = (
-                a[shown] for a in (curve.predicted, curve.lower, curve.upper)
-            )
-            none = log & (curve.observed[shown] == 0)
-            observed = np.where(none, np.nan, curve.observed[shown])
-            bars = ax.errorbar(
-                predicted,
-                observed,
-                yerr=np.array([observed - lower, upper - observed]),
-                label=f"{name} (Brier {curve.brier:.3g})",
-                elinewidth=0.9,
-                capsize=2,
-                **_style(i),
-            )
-            self.lines_[name] = bars.lines[0]
-            if none.any():
-                ax.errorbar(
-                    predicted[none],
-                    upper[none],
-                    yerr=0.4 * upper[none],
-                    uplims=True,
-                    fmt="none",
-                    elinewidth=0.9,
-                    color=_style(i)["color"],
-                    ecolor=_style(i)["color"],
-                )
-                if _NO_POSITIVE not in _legend_labels(ax):
-                    arrow = r"$\downarrow$"
-                    grey: dict[str, Any] = {
-                        "marker": arrow,
-                        "markersize": 8,
-                        "color": "0.4",
-                        "linestyle": "",
-                    }
-                    ax.plot([], [], label=_NO_POSITIVE, **grey)
+        self.lines_ = {
+            name: _draw_reliability(ax, name, curve, _style(i), log=log)
+            for i, (name, curve) in enumerate(self.curves.items(), start=first)
+        }
         ax.set(xlabel="predicted probability (mean of bin)", ylabel="share of positives in bin")
         if log:
             ax.set(xscale="log", yscale="log")
@@ -450,29 +432,51 @@ class ReliabilityDisplay:
         return self
 
 
-def _edges_quantile(y: NDArray[Any], p: Floats, n_bins: int) -> Floats:
-    return np.asarray(np.quantile(p, np.linspace(0, 1, n_bins + 1)[1:-1]))
+def _draw_reliability(
+    ax: Axes, name: str, curve: ReliabilityCurve, style: dict[str, Any], *, log: bool
+) -> Any:
+    """Draw one curve with its intervals, and return its line."""
+    shown = curve.predicted > 0 if log else np.ones(len(curve.predicted), dtype=bool)
+    predicted, lower, upper = (a[shown] for a in (curve.predicted, curve.lower, curve.upper))
+    none = log & (curve.observed[shown] == 0)
+    observed = np.where(none, np.nan, curve.observed[shown])
+    bars = ax.errorbar(
+        predicted,
+        observed,
+        yerr=np.array([observed - lower, upper - observed]),
+        label=f"{name} (Brier {curve.brier:.3g})",
+        elinewidth=0.9,
+        capsize=2,
+        **style,
+    )
+    if none.any():
+        ax.errorbar(
+            predicted[none],
+            upper[none],
+            yerr=0.4 * upper[none],
+            uplims=True,
+            fmt="none",
+            elinewidth=0.9,
+            color=style["color"],
+            ecolor=style["color"],
+        )
+        if _NO_POSITIVE not in _legend_labels(ax):
+            arrow: dict[str, Any] = {"marker": r"$\downarrow$", "markersize": 8, "linestyle": ""}
+            ax.plot([], [], color="0.4", label=_NO_POSITIVE, **arrow)
+    return bars.lines[0]
 
 
-def _edges_uniform(y: NDArray[Any], p: Floats, n_bins: int) -> Floats:
-    return np.linspace(0, 1, n_bins + 1)[1:-1]
-
-
-def _edges_positives(y: NDArray[Any], p: Floats, n_bins: int) -> Floats:
-    return _edges_quantile(y, p[y == 1], n_bins)
-
-
-# Inner edges of the bins; equal predictions always share a bin.
-_EDGES: dict[str, Callable[[NDArray[Any], Floats, int], Floats]] = {
-    "quantile": _edges_quantile,
-    "uniform": _edges_uniform,
-    "positives": _edges_positives,
-}
+def _edges(strategy: str, y: NDArray[Any], p: Floats, n_bins: int) -> Floats:
+    """Return the inner edges of the bins."""
+    inner = np.linspace(0, 1, n_bins + 1)[1:-1]
+    if strategy == "uniform":
+        return inner
+    return np.asarray(np.quantile(p[y == 1] if strategy == "positives" else p, inner))
 
 
 def _reliability(y: NDArray[Any], p: Floats, w: Floats, edges: Floats) -> ReliabilityCurve:
-    """Return the curve of rows with positive weight; a bin reaches up to its edge, that included."""
-    which = np.searchsorted(edges, p)
+    """Return the curve of rows with positive weight; a bin includes its upper edge."""
+    which = np.searchsorted(edges, p)  # equal predictions always share a bin
 
     def total(values: Floats) -> Floats:
         sums = np.bincount(which, weights=values, minlength=len(edges) + 1)
@@ -493,11 +497,11 @@ def _reliability(y: NDArray[Any], p: Floats, w: Floats, edges: Floats) -> Reliab
 
 
 def _wilson(share: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """95 % interval of a binomial share observed in n trials (Wilson 1927)."""
+    """Return the 95 % interval of a binomial share observed in n trials (Wilson 1927)."""
     c = _NORMAL_95**2 / n
     middle = (share + c / 2) / (1 + c)
     half = np.sqrt(c * (share * (1 - share) + c / 4)) / (1 + c)
-    # Rounding must not leave the share outside: at 0 and 1 it is an end of the interval.
+    # At a share of 0 or 1 the share is an end of the interval; rounding must not exclude it.
     return (
         np.where(share == 0, 0.0, np.minimum(middle - half, share)),
         np.where(share == 1, 1.0, np.maximum(middle + half, share)),
@@ -508,32 +512,36 @@ def _wilson(share: Floats, n: Floats) -> tuple[Floats, Floats]:
 
 
 class PrecisionRecallCurve(NamedTuple):
-    """Precision and recall of one ranking, at each distinct score from the lowest to the highest."""
+    """Precision and recall of one ranking.
+
+    The arrays have one entry per threshold, from the lowest to the highest.
+    """
 
     precision: Floats
-    """Share of positives among the rows alerted, shape (n_thresholds,)."""
+    """Share of positives among the alerted rows."""
     recall: Floats
-    """Share alerted of the positives."""
+    """Share of the positives that is alerted."""
     alert_rate: Floats
-    """Share alerted of all rows."""
+    """Share of all rows that is alerted."""
     thresholds: NDArray[np.floating]
-    """A row is alerted if its score is at least this."""
+    """The distinct values that rows are ranked by; rows with this value or a higher one are alerted."""
     average_precision: float
+    """Average precision of the ranking."""
 
 
 @dataclass(eq=False)
 class PrecisionRecallDisplay:
     r"""Precision against recall, and both against the share of rows that is alerted.
 
-    Use ``from_predictions`` or ``from_estimator``. All parameters are kept as attributes.
+    Create it with ``from_predictions`` or ``from_estimator``. All parameters are kept as attributes.
 
     Parameters
     ----------
     curves : dict of str to PrecisionRecallCurve
-        Each with ``precision``, ``recall``, ``alert_rate``, ``thresholds`` (arrays of shape
-        (n_thresholds,)) and ``average_precision``.
+        Each curve has ``precision``, ``recall``, ``alert_rate`` and ``thresholds`` (arrays of shape
+        (n_thresholds,)) and ``average_precision`` (float).
     base_rate : float
-        Share of positives, the precision of a random ranking.
+        Share of positives among all rows: the precision of a random ranking.
 
     Attributes
     ----------
@@ -542,7 +550,7 @@ class PrecisionRecallDisplay:
 
     See Also
     --------
-    sklearn.metrics.PrecisionRecallDisplay : One ranking, precision against recall only.
+    sklearn.metrics.PrecisionRecallDisplay : For one ranking; precision against recall only.
 
     Examples
     --------
@@ -577,13 +585,14 @@ class PrecisionRecallDisplay:
         y_true : array of shape (n,)
             Labels 0 or 1, both present.
         scores : array of shape (n,), or dict of str to such arrays
-            Margins, probabilities or anything finite that is higher for rows more likely to be positive.
+            What to rank by: margins, probabilities, or any finite numbers that are higher for rows that
+            are more likely to be positive.
         sample_weight : array of shape (n,), optional
-            Non-negative. They count in the alert rate too. None: 1.
+            Non-negative. The weights enter the alert rate too. None: every weight is 1.
         name : str, optional
-            For the legend, of a single array. None: "model".
+            Name of a single array in the legend. None: "model".
         ax : array of 2 matplotlib Axes, optional
-            None: a new figure.
+            Where to draw. None: a new figure.
 
         Returns
         -------
@@ -592,15 +601,16 @@ class PrecisionRecallDisplay:
         Raises
         ------
         ValueError
-            For labels other than 0 and 1 or of one class only (rows of weight 0 do not count), scores
-            that are not finite, unequal lengths, and no rows.
+            For labels other than 0 and 1, labels of one class only (rows of weight 0 do not count),
+            ``scores`` that are not finite, unequal lengths, and no rows.
         ImportError
             If matplotlib or scikit-learn is not installed.
         """
         y, w = _labels(y_true, sample_weight)
-        base_rate = float(_validation.class_frequencies(y, w, 2)[1])
+        base_rate = float(class_frequencies(y, w, 2)[1])
+        used = w > 0
         curves = {
-            label: _precision_recall(y[w > 0], score[w > 0], w[w > 0])
+            label: _precision_recall(y[used], score[used], w[used])
             for label, score in _by_name(scores, name, _finite_scores, len(y)).items()
         }
         return cls(curves, base_rate).plot(ax)
@@ -618,18 +628,20 @@ class PrecisionRecallDisplay:
     ) -> Self:
         """Compute and draw precision and recall of a classifier of two classes.
 
-        It ranks by ``decision_function`` if there is one (posteriors, which rise with it, can tie at 1),
-        else by ``predict_proba``.
+        Rows are ranked by ``decision_function`` if the classifier has this method, else by
+        ``predict_proba``. Both give the same order, but large margins can all have a probability of
+        exactly 1.
 
         Parameters
         ----------
         estimator : fitted classifier
+            With ``decision_function`` or ``predict_proba``.
         X : array of shape (n, n_features)
-            What ``estimator`` takes.
+            Features, in any form that ``estimator`` accepts.
         y : array of shape (n,)
-            Labels among the two ``estimator.classes_``; the second is the positive one.
+            Labels among the two ``estimator.classes_``; the second class is the positive one.
         name : str, optional
-            For the legend. None: the class's name.
+            Name in the legend. None: the name of the estimator's class.
         sample_weight, ax
             As for ``from_predictions``.
 
@@ -640,22 +652,22 @@ class PrecisionRecallDisplay:
         Raises
         ------
         ValueError
-            If the estimator has not two classes, or neither method, for labels that it does not know,
-            and as ``from_predictions``.
+            If the estimator has neither method or does not have exactly two classes, if a label is not
+            one of them, and whenever ``from_predictions`` raises it.
         ImportError
             If matplotlib or scikit-learn is not installed.
         """
-        if hasattr(estimator, "decision_function"):
-            positive = _positive(estimator, y)
-            scores = np.asarray(estimator.decision_function(X))
-        elif hasattr(estimator, "predict_proba"):
-            positive = _positive(estimator, y)
-            scores = np.asarray(estimator.predict_proba(X))[:, 1]
-        else:
+        has_decision = hasattr(estimator, "decision_function")
+        if not has_decision and not hasattr(estimator, "predict_proba"):
             raise ValueError(
                 "estimator must have decision_function or predict_proba, got "
-                f"{type(estimator).__name__}, which has neither"
+                f"{type(estimator).__name__} without either"
             )
+        positive = _positive(estimator, y)
+        if has_decision:
+            scores = np.asarray(estimator.decision_function(X))
+        else:
+            scores = np.asarray(estimator.predict_proba(X))[:, 1]
         name = name or type(_innermost(estimator)).__name__
         return cls.from_predictions(positive, scores, sample_weight=sample_weight, name=name, ax=ax)
 
@@ -665,12 +677,12 @@ class PrecisionRecallDisplay:
         Parameters
         ----------
         axes : array of 2 matplotlib Axes, optional
-            None: a new figure. Curves of another display that they already have keep their colours.
+            Where to draw; curves that are already there keep their colours. None: a new figure.
 
         Returns
         -------
         PrecisionRecallDisplay
-            This one.
+            self
         """
         self.axes_ = _panels(axes, 2, (10.0, 4.5))
         left, right = self.axes_
@@ -681,9 +693,10 @@ class PrecisionRecallDisplay:
             left.axhline(self.base_rate, label=no_skill, **_REFERENCE)
         for i, (name, curve) in enumerate(self.curves.items(), start=first):
             style = {**_style(i), "drawstyle": "steps-post"}
-            style["markevery"] = (0.03 + 0.05 * (i % 3), 0.15)  # by length of the path, not by rows
+            # As shares of the length of the line: rows crowd at one end.
+            style["markevery"] = (0.03 + 0.05 * (i % 3), 0.15)
             label = f"{name} (AP {curve.average_precision:.3f})"
-            # As far as recall 0, which no threshold reaches.
+            # No threshold reaches recall 0; the line is drawn up to there, as scikit-learn does.
             left.plot(
                 np.append(curve.recall, 0), np.append(curve.precision, 1), label=label, **style
             )
@@ -703,12 +716,13 @@ class PrecisionRecallDisplay:
         if any(_crosses(line, 0.05, 0.4, 0.07, 0.35) for line in left.lines):
             left.legend(loc="upper right", **_LEGEND)
         else:
-            left.legend(loc="lower left", bbox_to_anchor=(0, 0.05), **_LEGEND)  # above no skill
+            # Slightly raised: above the no-skill line.
+            left.legend(loc="lower left", bbox_to_anchor=(0, 0.05), **_LEGEND)
         return self
 
 
 def _crosses(line: Any, left: float, right: float, bottom: float, top: float) -> bool:
-    """Return whether a vertex of a line is in a box."""
+    """Return whether a vertex of the line is inside the box."""
     x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     return bool(((x > left) & (x < right) & (y > bottom) & (y < top)).any())
 
@@ -733,32 +747,33 @@ def _precision_recall(y: NDArray[Any], score: NDArray[Any], w: Floats) -> Precis
 
 @dataclass(eq=False)
 class GammaSweepDisplay:
-    r"""Scores against gamma, as means with intervals, beside those of log loss (gamma = 0).
+    r"""Metrics against gamma, as means with intervals, compared with log loss (gamma = 0).
 
-    Use ``from_results`` or ``from_search``. All parameters are kept as attributes.
+    Create it with ``from_results`` or ``from_search``. All parameters are kept as attributes.
 
     Parameters
     ----------
     gammas : array of shape (G,)
         Ascending.
     scores : dict of str to arrays of shape (G, n_repeats)
+        Values of each metric, one row per gamma.
     repeats : str
-        What the columns are: "seeds" or "splits".
+        What the columns of ``scores`` are: "seeds" or "splits".
 
     Attributes
     ----------
     means_ : dict of str to arrays of shape (G,)
     errors_ : dict of str to arrays of shape (G,)
-        Two standard errors of the mean, 2 sd / sqrt(n_repeats); 0 with a single column.
+        Two standard errors of the mean, 2 sd / sqrt(n_repeats); 0 for a single column.
     lines_ : dict of str to matplotlib Line2D
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
     Notes
     -----
-    Columns are mostly paired: the same seed or split for each gamma. A difference between two gammas can
-    then be far clearer than their intervals show, so look at the differences themselves too. Splits of
-    one cross-validation share training rows; their intervals are somewhat too short.
+    Columns are usually paired: every gamma has the same seeds or splits. The difference between two
+    gammas can then be much more certain than their two intervals suggest, so look at the differences
+    too. The splits of one cross-validation share training rows, so their intervals are too short.
 
     Examples
     --------
@@ -795,17 +810,17 @@ class GammaSweepDisplay:
         *,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw scores that you have computed.
+        """Draw metrics that you have computed.
 
         Parameters
         ----------
         gammas : array of shape (G,)
-            Distinct numbers >= 0, in any order. With 0 among them, its mean is drawn across.
+            Distinct numbers >= 0, in any order. If 0 is one of them, a dashed line marks its mean.
         scores : dict of str to arrays of shape (G, n_seeds) or (G,)
-            A name for the axis or the legend, and a row for each gamma. Without a second axis there are
-            no intervals.
+            The name of each metric and its values, one row per gamma. An array of shape (G,) is drawn
+            without intervals.
         ax : matplotlib Axes, optional
-            None: a new figure.
+            Where to draw. None: a new figure.
 
         Returns
         -------
@@ -814,8 +829,8 @@ class GammaSweepDisplay:
         Raises
         ------
         ValueError
-            For gammas that are negative or not distinct, scores that are not finite, shapes that do not
-            match, and no scores.
+            For gammas that are negative or not distinct, ``scores`` that are empty or not finite, and
+            shapes that do not match.
         ImportError
             If matplotlib is not installed.
         """
@@ -830,27 +845,27 @@ class GammaSweepDisplay:
             v = _finite(f"scores {label!r}", values)
             if v.ndim not in (1, 2) or v.shape[0] != len(g) or not v.size:
                 raise ValueError(
-                    f"scores {label!r} must have shape ({len(g)},) or ({len(g)}, n_seeds), a row for "
-                    f"each gamma, got {v.shape}"
+                    f"scores {label!r} must have shape ({len(g)},) or ({len(g)}, n_seeds), one row "
+                    f"per gamma, got {v.shape}"
                 )
             table[str(label)] = v.reshape(len(g), -1)[order]
         return cls(g[order], table).plot(ax)
 
     @classmethod
     def from_search(cls, search: Any, *, ax: Axes | None = None) -> Self:
-        """Draw the scores of a search over ``focal_gamma``.
+        """Draw the metric of a search over ``focal_gamma``.
 
-        Of the candidates with one gamma the one with the best mean is shown, so that other parameters
-        are tuned for each gamma; the same splits chose it, and its score is a bit too good.
+        For each gamma the candidate with the best mean is shown: the other parameters are tuned for each
+        gamma. The same splits choose that candidate and judge it, so its metric is slightly too good.
 
         Parameters
         ----------
         search : fitted GridSearchCV or RandomizedSearchCV
-            With ``focal_gamma`` among the parameters, also of a step (``classifier__focal_gamma``).
-            Candidates that do not set it, or failed, are left out. With several metrics the one that
-            ``refit`` names.
+            A search that varied ``focal_gamma``, or ``focal_gamma`` of a pipeline's step
+            (``classifier__focal_gamma``). Candidates that failed or did not set gamma are left out. If
+            the search has several metrics, the one that ``refit`` names is drawn.
         ax : matplotlib Axes, optional
-            None: a new figure.
+            Where to draw. None: a new figure.
 
         Returns
         -------
@@ -859,8 +874,8 @@ class GammaSweepDisplay:
         Raises
         ------
         ValueError
-            If the search is not fitted, did not vary ``focal_gamma``, has gammas that are no numbers, or
-            no candidate of a gamma has a score.
+            If the search is not fitted or did not vary ``focal_gamma``, if a gamma is not a number, or
+            if all candidates of a gamma failed.
         ImportError
             If matplotlib is not installed.
         """
@@ -871,7 +886,8 @@ class GammaSweepDisplay:
             whole = of_gamma[np.isfinite(of_gamma).all(axis=1)]
             if not len(whole):
                 raise ValueError(
-                    f"scores must be finite, all candidates with gamma {gamma:g} failed"
+                    "search must have a candidate that did not fail for each gamma, all candidates "
+                    f"with gamma {gamma:g} failed"
                 )
             best[float(gamma)] = whole[whole.mean(axis=1).argmax()]
         return cls(np.array(list(best)), {label: np.array(list(best.values()))}, "splits").plot(ax)
@@ -882,12 +898,12 @@ class GammaSweepDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            None: a new figure. Curves of another display that it already has keep their colours.
+            Where to draw; curves that are already there keep their colours. None: a new figure.
 
         Returns
         -------
         GammaSweepDisplay
-            This one.
+            self
         """
         self.ax_ = ax = _panels(ax, 1, (6.4, 4.8))[0]
         self.figure_ = ax.figure
@@ -908,13 +924,13 @@ class GammaSweepDisplay:
             what += f"\n(mean ± 2 standard errors, {counts} {self.repeats})"
         ax.set(xlabel=r"focusing parameter $\gamma$", ylabel=what)
         ax.grid(alpha=0.25)
-        # Bars can be anywhere inside.
+        # Above the axes: bars can be anywhere inside.
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize="small")
         return self
 
 
 def _search_scores(search: Any) -> tuple[Floats, Floats, str]:
-    """Return gammas (m,) and scores (m, n_splits) of a search's candidates, and the score's name."""
+    """Return gammas (m,) and metric (m, n_splits) of a search's candidates, and the metric's name."""
     results = getattr(search, "cv_results_", None)
     if results is None:
         raise ValueError(
@@ -926,14 +942,14 @@ def _search_scores(search: Any) -> tuple[Floats, Floats, str]:
     ]
     if len(columns) != 1:
         raise ValueError(
-            "search must have varied one focal_gamma, its parameters are "
+            "search must vary exactly one focal_gamma, its parameters are "
             + ", ".join(key.removeprefix("param_") for key in results if key.startswith("param_"))
         )
     metric, label = "score", "score"
     if search.multimetric_:
         if not isinstance(search.refit, str):
             raise ValueError(
-                f"search must name one of its metrics in refit to draw it, got refit={search.refit!r}"
+                f"search must name the metric to draw in refit, got refit={search.refit!r}"
             )
         metric = label = search.refit
     elif isinstance(search.scoring, str):
@@ -942,7 +958,7 @@ def _search_scores(search: Any) -> tuple[Floats, Floats, str]:
     used = ~np.ma.getmaskarray(column)
     values = column.data[used].tolist()
     if not values or not all(isinstance(v, Real) for v in values):
-        raise ValueError(f"focal_gamma must be numbers, got {values}")
+        raise ValueError(f"focal_gamma must be a number for every candidate, got {values}")
     scores = [results[f"split{i}_test_{metric}"] for i in range(search.n_splits_)]
     return np.array(values, dtype=np.float64), np.stack(scores, axis=1)[used], label
 
@@ -959,18 +975,19 @@ def _import(module: str) -> Any:
         ) from error
 
 
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+def _first(bad: NDArray[np.bool_]) -> str:
+    """Return the place of the first True: "row 17", or "row 17, column 2"."""
+    place = np.argwhere(np.atleast_1d(bad))[0]
+    return ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), place, strict=False))
 
 
 def _finite(name: str, values: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(_validation._as_array(name, values))
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}")
     finite = np.isfinite(array)
     if not finite.all():
-        raise ValueError(
-            f"{name} must be finite, got NaN or infinity at {_validation._first(~finite)}"
-        )
+        raise ValueError(f"{name} must be finite, got NaN or infinity at {_first(~finite)}")
     return array
 
 
@@ -998,7 +1015,7 @@ def _gammas(values: ArrayLike) -> Floats:
 
 def _labels(y_true: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray[np.int64], Floats]:
     """Return labels (n,) and weights (n,), n >= 1."""
-    y = np.asarray(_validation.binary_labels(y_true))
+    y = np.asarray(_validation.labels(y_true, 2))
     if y.ndim != 1 or not y.size:
         raise ValueError(f"labels must have shape (n,) with n >= 1, got {y.shape}")
     w = _validation.sample_weight(sample_weight, len(y), np.empty(0, np.float64))
@@ -1008,11 +1025,11 @@ def _labels(y_true: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray
 def _by_name(
     values: Any, name: str | None, check: Callable[[ArrayLike], NDArray[Any]], n: int
 ) -> dict[str, NDArray[Any]]:
-    """Return one or several arrays of predictions by name, checked."""
+    """Return one or several arrays of predictions as a dict, each checked."""
     if isinstance(values, Mapping):
         if name is not None:
             raise ValueError(
-                f"name must be None if predictions come in a dict with names, got {name!r}"
+                f"name must be None if predictions are a dict with names, got {name!r}"
             )
         if not values:
             raise ValueError("predictions must be at least one array, got an empty dict")
@@ -1033,7 +1050,7 @@ def _by_name(
 
 
 def _innermost(estimator: Any) -> Any:
-    """Return the classifier inside searches and pipelines."""
+    """Return the classifier inside a search or pipeline, or the estimator itself."""
     while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -1044,7 +1061,7 @@ def _innermost(estimator: Any) -> Any:
 
 
 def _positive(estimator: Any, y: ArrayLike) -> NDArray[np.bool_]:
-    """Return where labels are the second class of a fitted classifier."""
+    """Return which labels are the second class of a fitted classifier."""
     classes = np.asarray(estimator.classes_)
     if classes.shape != (2,):
         raise ValueError(f"estimator must have two classes, got {classes.tolist()}")
@@ -1054,7 +1071,7 @@ def _positive(estimator: Any, y: ArrayLike) -> NDArray[np.bool_]:
     if unknown.any():
         raise ValueError(
             f"labels must be among the estimator's classes {classes.tolist()}, got "
-            f"{labels[unknown].tolist()[0]!r} at {_validation._first(unknown)}"
+            f"{labels[unknown].tolist()[0]!r} at {_first(unknown)}"
         )
     return positive
 
@@ -1063,7 +1080,7 @@ def _positive(estimator: Any, y: ArrayLike) -> NDArray[np.bool_]:
 
 
 def _panels(axes: Any, n: int, size: tuple[float, float]) -> NDArray[Any]:
-    """Return n axes: the user's, or those of a new figure."""
+    """Return n axes: the given ones, or those of a new figure."""
     if axes is None:
         plt = _import("matplotlib.pyplot")
         axes = plt.subplots(1, n, figsize=size, layout="constrained")[1]
@@ -1083,12 +1100,12 @@ def _legend_labels(ax: Axes) -> list[str]:
 
 
 def _n_curves(ax: Axes) -> int:
-    """Return how many curves the axes show already, lines to compare with not counted."""
+    """Return how many curves the axes already show; reference lines do not count."""
     return sum(not label.startswith(_REFERENCES) for label in _legend_labels(ax))
 
 
 def _line_styles(ax: Any, solid: str, dashed: str, *, loc: str) -> None:
-    """Add a legend that tells solid from dashed lines."""
+    """Add a legend that explains solid and dashed lines."""
     lines = _import("matplotlib.lines")
     handles = [
         lines.Line2D([], [], color="0.2", linestyle=style, label=label)

@@ -1,4 +1,4 @@
-// Enough of CUDA to compile kernel.cu for the processor: a grid of one thread, which takes every row.
+// The part of CUDA that kernel.cu needs, for the CPU: a grid of one thread, which computes every row.
 #pragma once
 
 #define __global__

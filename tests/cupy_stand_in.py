@@ -1,8 +1,8 @@
-"""A stand-in for CuPy: what focalboost asks of it, on the processor.
+"""A stand-in for CuPy: the functions that focalboost calls, computed on the CPU.
 
-Arrays are NumPy's inside and refuse what CuPy's refuse: to become a NumPy array without being asked.
-``RawKernel`` compiles the CUDA source with the C++ compiler and runs its grid as one thread. What it
-cannot tell is whether a device would do the same; that needs one.
+Arrays hold NumPy arrays and, like CuPy's, refuse to be converted to NumPy implicitly. ``RawKernel``
+compiles the CUDA source with the C++ compiler and runs the grid as one thread. Whether a device computes
+the same, only a device can tell.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ndarray:
 
 @functools.cache
 def _compiled(source, options):
-    assert COMPILER, "tests that need it are skipped"
+    assert COMPILER, "no C++ compiler"
     folder = Path(tempfile.gettempdir()) / "focalboost-tests"
     folder.mkdir(exist_ok=True)
     key = hashlib.sha256((source + str(options) + HEADER.read_text()).encode())
@@ -76,7 +76,7 @@ def _compiled(source, options):
         command = [COMPILER, *kept, "-O1", "-ffp-contract=off", "-mfma", "-shared", "-fPIC"]
         command += ["-include", str(HEADER), "-x", "c++", "-", "-o", str(made)]
         subprocess.run(command, input=source.encode(), check=True)
-        made.replace(library)  # at once, for tests that run side by side
+        made.replace(library)  # in one step: tests run side by side
     return ctypes.CDLL(str(library))
 
 
@@ -100,14 +100,14 @@ class RawKernel:
 
 
 def module(devices=1, version="14.0.0"):
-    """Return the module ``cupy``; ``log`` counts what was moved to the device, in bytes."""
+    """Return the module ``cupy``; its ``log`` lists the bytes of each upload."""
     cupy = ModuleType("cupy")
     log = []
 
     def asarray(values):
         if isinstance(values, ndarray):
             return values
-        if hasattr(values, "__cuda_array_interface__"):  # a series of cuDF, say
+        if hasattr(values, "__cuda_array_interface__"):  # of another library, as cuDF
             return ndarray(values.host)
         log.append(np.asarray(values).nbytes)
         return ndarray(np.array(values))
@@ -134,7 +134,7 @@ def module(devices=1, version="14.0.0"):
 
 @contextlib.contextmanager
 def installed(cupy):
-    """Make ``import cupy`` give that module (None: fail) within the context."""
+    """Let ``import cupy`` return that module within the context; with None it fails."""
     from focalboost._kernel import cuda
 
     before = sys.modules.get("cupy")

@@ -1,7 +1,7 @@
 """Ground truth: the DEFINITION of the losses in high precision, and finite differences.
 
-Nothing here may use the package's own algebra. ``LOSSES`` is the one list of instances that every
-property of the losses loops over: a new loss or option is tested by being added to it.
+Nothing here may use the package's formulas. ``LOSSES`` is the one list of losses, and every property is
+tested on each of them: a new loss or option is tested by being added to the list.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
 
 EPS = np.finfo(np.float64).eps
 GAMMAS = (0.0, 0.25, 0.5, 1.0, 1.7, 2.0, 3.0, 5.0, 10.0)
+CURVATURES = ("guarded", "exact")
 
 BINARY = [
     *(BinaryFocalLoss(gamma=g) for g in GAMMAS),
@@ -30,6 +31,10 @@ SOFTMAX = [
 ]
 LOSSES = [*BINARY, *SOFTMAX]
 
+# Each loss with each of its labels.
+BINARY_LABELS = [(loss, y) for loss in BINARY for y in (0, 1)]
+SOFTMAX_LABELS = [(loss, t) for loss in SOFTMAX for t in range(loss.n_classes)]
+
 # Both tails, the region where training happens, and the neighbourhood of 0 and of the kinks.
 MARGINS = np.unique(
     np.concatenate(
@@ -42,12 +47,33 @@ MARGINS = np.unique(
 )
 
 
+def labels_and_margins(loss, n=60, seed=0):
+    """Return labels of every class, and margins of ordinary size and beyond."""
+    if isinstance(loss, SoftmaxFocalLoss):
+        return np.arange(n) % loss.n_classes, softmax_margins(loss.n_classes, n, seed)
+    noise = np.random.default_rng(seed).normal(size=n)
+    return np.arange(n) % 2, np.resize(MARGINS, n) + noise
+
+
+def softmax_margins(n_classes, n, seed=0):
+    """Return random rows of ordinary size, ties, and a few that saturate."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(scale=4, size=(n, n_classes))
+    z[0] = 0
+    z[1] = np.where(np.arange(n_classes) == 0, 30.0, -2.0)
+    z[2] = np.where(np.arange(n_classes) == n_classes - 1, 300.0, -300.0)
+    z[3, :2] = 5.0
+    z[4] += 690
+    return z
+
+
 def per_class(value, n_classes):
-    """Spell out None, a scalar or Lin et al.'s binary alpha; the meaning stated in the docstrings."""
+    """Return one number per class: ``value`` as it is, or a single number repeated."""
     return value if isinstance(value, tuple) else (value,) * n_classes
 
 
 def binary_alpha(loss):
+    """Return the weights of negatives and positives, as the docstring of the loss defines them."""
     if loss.alpha is None:
         return (1.0, 1.0)
     return loss.alpha if isinstance(loss.alpha, tuple) else (1 - loss.alpha, loss.alpha)
@@ -77,18 +103,6 @@ def softmax_definition(loss, t, margins):
         return alpha * (1 - p_t) ** gamma * -mp.log(p_t)
 
     return value
-
-
-def softmax_margins(n_classes, n, seed=0):
-    """Return random rows of ordinary size, ties, and a few that saturate."""
-    rng = np.random.default_rng(seed)
-    z = rng.normal(scale=4, size=(n, n_classes))
-    z[0] = 0
-    z[1] = np.where(np.arange(n_classes) == 0, 30.0, -2.0)
-    z[2] = np.where(np.arange(n_classes) == n_classes - 1, 300.0, -300.0)
-    z[3, :2] = 5.0
-    z[4] += 690
-    return z
 
 
 def central(f, z):

@@ -1,23 +1,20 @@
-"""predict_proba is a probability: on real tables its log loss is that of log loss training.
+"""On real tables the log loss of predict_proba is that of a model trained with log loss.
 
-Long, and only where the tables are; ``benchmarks/calibration.py`` prints the whole picture.
+``benchmarks/calibration.py`` prints all numbers.
 """
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.real_tables import FOLDER, needs_real_tables
+
 pytest.importorskip("pandas")
 from sklearn.metrics import log_loss
 
-ROOT = Path(__file__).parents[1]
-DATA = ROOT.parent / "shared" / "data"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not DATA.is_dir(), reason="the real tables are not beside the clone"),
-]
+pytestmark = [pytest.mark.slow, needs_real_tables]
 TABLES = [
     "vehicle insurance",
     "Give Me Some Credit",
@@ -29,25 +26,24 @@ TABLES = [
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = ROOT / "benchmarks" / "calibration.py"
-    spec = importlib.util.spec_from_file_location("calibration_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The benchmark as a module: how it reads tables and trains models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        return importlib.import_module("calibration")
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("host", ["XGBoost", "LightGBM"])
 @pytest.mark.parametrize("table", TABLES)
 def test_log_loss_of_the_posterior(benchmark, table, host):
-    data = benchmark.load(DATA, table)
-    own = log_loss(data.y_test, benchmark.fit(host, None, data).predict_proba(data.X_test))
+    data = benchmark.load(FOLDER, table)
+    native = log_loss(data.y_test, benchmark.fit(host, None, data).predict_proba(data.X_test))
     for gamma in (0.5, 5.0):
         model = benchmark.fit(host, gamma, data)
         posterior = log_loss(data.y_test, model.predict_proba(data.X_test))
-        # Other trees, so not the same; 5 % is what the noise of a few hundred test rows allows.
-        assert posterior < 1.05 * own, (gamma, posterior, own)
-        raw = log_loss(data.y_test, benchmark.score(model, data.X_test))
-        assert np.isclose(posterior, raw, rtol=0.01) or posterior < raw
+        # The trees differ: the noise of a few hundred test rows allows 5 %.
+        assert posterior < 1.05 * native, (gamma, posterior, native)
+        score = log_loss(data.y_test, benchmark.score(model, data.X_test))
+        assert np.isclose(posterior, score, rtol=0.01) or posterior < score
         if gamma == 5.0:
-            assert raw > 1.1 * posterior  # else there is nothing to recover, and nothing is tested
+            assert score > 1.1 * posterior  # the score is no probability: the posterior differs

@@ -1,20 +1,28 @@
-"""What a tree is given: positive, continuous, equal to what its definition says."""
+"""The curvature that a tree is given: positive, continuous, equal to its definition."""
 
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
-from focalboost.curvature import FLOOR
-from tests.oracles import BINARY, GAMMAS, LOSSES, MARGINS, SOFTMAX, binary_definition
-from tests.test_losses import data_for
+from focalboost._curvature import FLOOR
+from tests.oracles import (
+    BINARY_LABELS,
+    CURVATURES,
+    GAMMAS,
+    LOSSES,
+    MARGINS,
+    SOFTMAX_LABELS,
+    binary_definition,
+    labels_and_margins,
+)
 
 
 def guarded_by_definition(loss, y, z):
-    """Evaluate max(l'', chord) of the definition of the loss, l'' where z is on its right side."""
+    """Return max(l'', chord) where z is on the wrong side of 0, else l'', from the loss's definition."""
     with mp.workdps(60):
         l = binary_definition(loss, y)
         z = mp.mpf(float(z))
@@ -25,9 +33,8 @@ def guarded_by_definition(loss, y, z):
         return float(max(exact, chord))
 
 
-@pytest.mark.parametrize("loss", BINARY, ids=repr)
-@pytest.mark.parametrize("y", [0, 1])
-def test_guarded_is_what_its_definition_says(loss, y):
+@pytest.mark.parametrize(("loss", "y"), BINARY_LABELS, ids=repr)
+def test_guarded_equals_its_definition(loss, y):
     z = np.concatenate([np.linspace(-8, 8, 33), [-30.0, 30.0, 1e-5, -1e-5, 1e-3, -1e-3]])
     expected = [guarded_by_definition(loss, y, v) for v in z]
     _, h = loss.gradient_curvature(np.full(z.shape, y), z)
@@ -35,36 +42,34 @@ def test_guarded_is_what_its_definition_says(loss, y):
     assert_allclose(h, expected, rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
-def test_guarded_softmax_is_the_same_rule_along_each_axis(loss):
+@pytest.mark.parametrize(("loss", "t"), SOFTMAX_LABELS, ids=repr)
+def test_guarded_softmax_is_the_same_rule_along_each_axis(loss, t):
     """With the other margins fixed, mirror s_j = logit(p_j) and take the chord of that slope."""
     k = loss.n_classes
-    rng = np.random.default_rng(3)
-    z = rng.normal(scale=4, size=(30, k))
-    for t in range(k):
-        labels = np.full(len(z), t)
-        gradient, exact = loss.gradient_hessian(labels, z)
-        _, h = loss.gradient_curvature(labels, z)
-        for j in range(k):
-            others = np.delete(z, j, axis=1)
-            s = z[:, j] - np.logaddexp.reduce(others, axis=1)
-            mirrored = z.copy()
-            mirrored[:, j] -= 2 * s
-            chord = (gradient - loss.gradient_hessian(labels, mirrored)[0])[:, j] / (2 * s)
-            wrong = s < 0 if j == t else s > 0
-            expected = np.where(wrong, np.maximum(exact[:, j], chord), exact[:, j])
-            assert_allclose(h[:, j], expected, rtol=1e-9, atol=1e-14)
-            assert wrong.any()
-            assert not wrong.all()
+    z = np.random.default_rng(3).normal(scale=4, size=(30, k))
+    labels = np.full(len(z), t)
+    gradient, exact = loss.gradient_hessian(labels, z)
+    _, h = loss.gradient_curvature(labels, z)
+    for j in range(k):
+        others = np.delete(z, j, axis=1)
+        s = z[:, j] - np.logaddexp.reduce(others, axis=1)
+        mirrored = z.copy()
+        mirrored[:, j] -= 2 * s
+        chord = (gradient - loss.gradient_hessian(labels, mirrored)[0])[:, j] / (2 * s)
+        wrong = s < 0 if j == t else s > 0
+        expected = np.where(wrong, np.maximum(exact[:, j], chord), exact[:, j])
+        assert_allclose(h[:, j], expected, rtol=1e-9, atol=1e-14)
+        assert wrong.any()
+        assert not wrong.all()
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-@pytest.mark.parametrize("curvature", ["guarded", "exact", "expected"])
+@pytest.mark.parametrize("curvature", CURVATURES)
 def test_is_at_least_the_floor(loss, curvature):
-    y, z = data_for(loss, n=300)
-    least = 1.0 if loss.alpha is None else np.min(loss.alpha)
+    y, z = labels_and_margins(loss, n=300)
     _, h = loss.gradient_curvature(y, z, curvature=curvature)
-    assert np.all(h >= 0.999 * FLOOR * min(least, 1 - least if least < 1 else 1))
+    # The product of floor and alpha is rounded.
+    assert np.all(h >= 0.999 * FLOOR * min(1, *loss.alphas))
 
 
 @pytest.mark.parametrize("gamma", [g for g in GAMMAS if g > 0])
@@ -82,21 +87,21 @@ def test_exact_hessian_is_negative_where_guarded_is_not(gamma):
 @given(gamma=st.floats(0, 20), s=st.floats(-1e4, 700))
 def test_guarded_newton_step_is_bounded(gamma, s):
     gradient, h = BinaryFocalLoss(gamma=gamma).gradient_curvature([1], [s])
-    if h[0] > FLOOR:
-        # On the right side l''/|l'| >= 1/2: a step of at most 2.
-        assert abs(gradient[0]) / h[0] <= 2 * max(-s, 0) + 2 + 1e-9
+    assume(h[0] > FLOOR)
+    # On the right side l''/|l'| >= 1/2: a step of at most 2.
+    assert abs(gradient[0]) / h[0] <= 2 * max(-s, 0) + 2 + 1e-9
 
 
-@pytest.mark.parametrize("loss", BINARY, ids=repr)
-def test_guarded_is_continuous_and_exact_on_the_right_side(loss):
+@pytest.mark.parametrize(("loss", "y"), BINARY_LABELS, ids=repr)
+def test_guarded_is_continuous_and_exact_on_the_right_side(loss, y):
     z = np.linspace(-10, 10, 200_001)
-    for y in (0, 1):
-        _, h = loss.gradient_curvature(np.full(z.shape, y), z)
-        # Its slope is bounded by about the scale of the curvature: steps of 1e-4 change little.
-        assert np.max(np.abs(np.diff(h))) < 2e-3 * h.max()
-        right = z >= 0 if y else z <= 0
-        exact = loss.gradient_hessian(np.full(z.shape, y), z)[1]
-        assert np.all(h[right] == np.maximum(exact[right], h[right].min()))
+    labels = np.full(z.shape, y)
+    _, h = loss.gradient_curvature(labels, z)
+    # The slope is bounded by about the scale of the curvature: steps of 1e-4 change little.
+    assert np.max(np.abs(np.diff(h))) < 2e-3 * h.max()
+    right = z >= 0 if y else z <= 0
+    _, exact = loss.gradient_hessian(labels, z)
+    assert np.all(h[right] == np.maximum(exact[right], h[right].min()))
 
 
 def test_guarded_at_gamma_zero_is_the_sharpest_majorizer_of_log_loss():
@@ -110,26 +115,6 @@ def test_guarded_at_gamma_zero_is_not_the_native_curvature():
     _, guarded = BinaryFocalLoss(gamma=0.0).gradient_curvature([1], z)
     _, exact = BinaryFocalLoss(gamma=0.0).gradient_curvature([1], z, curvature="exact")
     assert guarded > 3 * exact
-
-
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_expected_is_the_mean_of_the_exact_one_over_the_posterior(loss):
-    softmax = isinstance(loss, SoftmaxFocalLoss)
-    if softmax:
-        z = np.random.default_rng(4).normal(scale=2, size=(40, loss.n_classes))
-        posterior = loss.posterior(z)
-    else:
-        z = np.linspace(-8, 8, 41)
-        posterior = np.stack([1 - loss.posterior(z), loss.posterior(z)], axis=1)
-    mean = np.zeros_like(z)
-    for t in range(posterior.shape[1]):
-        labels = np.full(len(z), t)
-        share = posterior[:, t].reshape(-1, *(1,) * (z.ndim - 1))
-        mean += share * loss.gradient_hessian(labels, z)[1]
-    for t in (0, 1):
-        _, h = loss.gradient_curvature(np.full(len(z), t), z, curvature="expected")
-        assert_allclose(h, mean, rtol=1e-9, atol=1e-14)  # the mean has terms of both signs
-        assert np.all(h > 0)
 
 
 def test_softmax_tail_does_not_collapse_in_float32():

@@ -1,4 +1,4 @@
-"""make_fraud: reproducible, in order of time, blind to the future; load_creditcard: all checked."""
+"""make_fraud: reproducible, ordered by time, features from the past; load_creditcard: its checks."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def inputs():
-    """World and payments behind the same table: what its features are computed from."""
+    """The arguments of ``_features`` for the same table: customers and terminals, and payments."""
     seen = []
     compute = datasets._features
     with pytest.MonkeyPatch.context() as patch:
@@ -45,14 +45,14 @@ def column(table, name):
     return table.X[:, table.feature_names.index(name)].astype(float)
 
 
-def test_the_seed_decides(table):
+def test_the_seed_determines_the_table(table):
     again, other = make_fraud(**SMALL), make_fraud(**SMALL | {"seed": 4})
     for name in ("X", "y", "time", "customer", "terminal"):
         assert_array_equal(getattr(again, name), getattr(table, name))
         assert not np.array_equal(getattr(other, name), getattr(table, name))
 
 
-def test_form(table):
+def test_shapes_and_types(table):
     n, p = table.X.shape
     assert (n, p) == (6_000, len(table.feature_names))
     assert table.X.dtype == np.float32
@@ -65,15 +65,15 @@ def test_form(table):
 
 
 @pytest.mark.parametrize(("n", "rate"), [(1_000, 0.001), (1_000, 0.1), (4_321, 0.0123)])
-def test_the_rate_is_met(n, rate):
+def test_number_of_frauds(n, rate):
     table = make_fraud(n, rate, 5)
     assert len(table.y) == n
     assert table.y.sum() == round(n * rate)
     assert set(np.unique(table.y)) == {0, 1}
 
 
-def test_every_feature_again_from_the_past_alone(table):
-    """Row by row from the definitions, with the rows that are strictly earlier."""
+def test_features_follow_their_definitions(table):
+    """Each feature, row by row, from the rows that are strictly earlier."""
     t, amount, online = seconds(table), column(table, "amount"), column(table, "online")
     rows = np.random.default_rng(0).choice(len(t), 300, replace=False)
     rows = np.union1d(rows, np.flatnonzero(table.y))
@@ -110,20 +110,20 @@ def test_every_feature_again_from_the_past_alone(table):
         for days in (7, 30):
             known = window(there, days, DELAY)
             expected[f"terminal_known_fraud_share_{days}d"] = mean(table.y[known])
-        # The one feature without a window needs the places, which the table does not tell.
+        # distance_from_home needs the places, which the table does not contain.
         assert set(expected) == set(table.feature_names) - {"distance_from_home"}
         for name, value in expected.items():
-            # float32 holds seven digits; the amounts here are already rounded once.
+            # float32 holds seven digits, and the amounts of the table are already rounded to float32.
             assert_allclose(column(table, name)[i], value, rtol=1e-6, err_msg=name)
 
 
-def test_the_checked_features_are_not_all_empty(table):
+def test_no_feature_is_constant(table):
     for name in table.feature_names:
         assert len(np.unique(column(table, name))) > 1, name
 
 
-def test_distance_belongs_to_the_pair(table):
-    """It depends on who pays where, and on nothing that happens: the same on every visit."""
+def test_distance_depends_on_customer_and_terminal_only(table):
+    """A customer has the same distance to a terminal on every visit."""
     pairs = np.stack([table.customer, table.terminal])
     _, pair = np.unique(pairs, axis=1, return_inverse=True)
     distance = column(table, "distance_from_home")
@@ -135,14 +135,14 @@ def test_distance_belongs_to_the_pair(table):
 
 
 @pytest.mark.parametrize("cut", [1_500, 4_000])
-def test_without_a_future_the_past_is_the_same(inputs, cut):
+def test_later_payments_do_not_change_earlier_features(inputs, cut):
     world, payments = inputs
     whole = datasets._features(world, payments)
     for name, values in datasets._features(world, payments.take(slice(cut))).items():
         assert_array_equal(values, whole[name][:cut], err_msg=name)
 
 
-def test_labels_count_from_a_week_later_on(inputs):
+def test_labels_enter_the_features_a_week_later(inputs):
     world, payments = inputs
     whole = datasets._features(world, payments)
     change = np.flatnonzero(payments.seconds >= 60 * DAY)[0]
@@ -163,13 +163,14 @@ def test_labels_count_from_a_week_later_on(inputs):
 @pytest.mark.parametrize("fraction", [0.25, 0.5, 0.9])
 def test_split_is_by_time_and_loses_no_row(table, fraction):
     X, X_test, y, y_test = table.split(fraction)
-    assert abs(len(X_test) - fraction * 6_000) <= 5  # payments of one second stay together
+    # Payments of the same second stay together; in this table at most a few share a second.
+    assert abs(len(X_test) - fraction * 6_000) <= 5
     assert_array_equal(np.concatenate([X, X_test]), table.X)
     assert_array_equal(np.concatenate([y, y_test]), table.y)
     assert table.time[len(X) - 1] < table.time[len(X)]
 
 
-def test_payments_of_one_second_are_not_parted():
+def test_payments_of_the_same_second_stay_together():
     moments = np.array(["2025-01-06T00:00:00"] * 9 + ["2025-01-06T00:00:01"], "datetime64[s]")
     rows = np.arange(10)
     table = FraudTable(
@@ -180,7 +181,7 @@ def test_payments_of_one_second_are_not_parted():
     assert len(table.split(0.1)[1]) == 1
 
 
-def test_frame_and_back(table):
+def test_frame(table):
     pytest.importorskip("pandas")
     frame = table.frame()
     assert list(frame.columns) == ["time", *table.feature_names, "fraud"]
@@ -192,7 +193,7 @@ def test_frame_and_back(table):
     assert_array_equal(frame["time"].to_numpy(), table.time)
 
 
-def test_pandas_is_imported_when_asked_for():
+def test_simulation_imports_neither_pandas_nor_a_library_of_models():
     code = (
         "import sys; from focalboost.datasets import make_fraud; make_fraud(1000).split();"
         "print(*sorted({'pandas', 'xgboost', 'lightgbm', 'sklearn'} & set(sys.modules)))"
@@ -201,8 +202,8 @@ def test_pandas_is_imported_when_asked_for():
     assert run.stdout.split() == []
 
 
-def test_frauds_can_be_learnt_but_not_read_off():
-    """No feature alone does what a model does, and a model does not do everything."""
+def test_frauds_are_learnable_but_not_obvious():
+    """A model ranks far better than any single feature, and not perfectly."""
     lgb = pytest.importorskip("lightgbm")
     metrics = pytest.importorskip("sklearn.metrics")
     X, X_test, y, y_test = make_fraud().split()
@@ -220,7 +221,7 @@ def test_frauds_can_be_learnt_but_not_read_off():
 
 
 def test_frauds_drift():
-    """The mix of frauds moves from shops to card tests online."""
+    """Later frauds are more often online: tests of cards become more frequent."""
     growth = []
     for seed in range(6):
         table = make_fraud(seed=seed)
@@ -262,6 +263,9 @@ def test_bad_arguments(arguments, error, message):
 def test_bad_fractions(table, fraction):
     with pytest.raises(ValueError, match=f"test_fraction must .*, got {fraction}"):
         table.split(fraction)
+
+
+def test_a_fraction_must_be_a_number(table):
     with pytest.raises(TypeError, match=r"test_fraction must be a number in .*, got 'half'"):
         table.split("half")
 
@@ -273,7 +277,7 @@ COLUMNS = ["Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"]
 
 @pytest.fixture
 def real():
-    """What scikit-learn returns for the real table: the same rows, frauds and types, other values."""
+    """A frame like the one of fetch_openml: its rows, frauds and types, but other values."""
     pd = pytest.importorskip("pandas")
     n = 284_807
     columns = {name: np.full(n, float(i)) for i, name in enumerate(COLUMNS)}
@@ -286,7 +290,7 @@ def real():
 
 @pytest.fixture
 def fetch(monkeypatch):
-    """Put an answer in the place of scikit-learn's; ``calls`` is what it was asked for."""
+    """Replace fetch_openml by a function with a given answer; return the list of its arguments."""
     sklearn_datasets = pytest.importorskip("sklearn.datasets")
 
     def put(answer):
@@ -304,7 +308,7 @@ def fetch(monkeypatch):
     return put
 
 
-def test_creditcard_form(real, fetch, tmp_path):
+def test_creditcard_shapes_and_types(real, fetch, tmp_path):
     calls = fetch(real)
     table = load_creditcard(data_home=tmp_path)
     assert (calls[0]["data_id"], calls[0]["data_home"]) == (1597, tmp_path)
@@ -365,7 +369,7 @@ def test_offline_is_one_clear_error(fetch, tmp_path, error):
     assert str(error) in str(raised.value)
 
 
-def test_other_errors_are_left_alone(fetch):
+def test_other_errors_are_passed_on(fetch):
     fetch(PermissionError("the cache is read-only"))
     with pytest.raises(PermissionError, match="read-only"):
         load_creditcard()
@@ -380,7 +384,7 @@ def test_what_to_install(monkeypatch, missing):
 
 
 class Response(io.BytesIO):
-    """What urlopen returns, as far as scikit-learn looks at it."""
+    """The part of urlopen's result that scikit-learn uses."""
 
     def info(self):
         return Message()
@@ -388,7 +392,7 @@ class Response(io.BytesIO):
 
 @pytest.fixture
 def openml(monkeypatch):
-    """OpenML's side, three rows: what scikit-learn really asks for, checks and leaves out."""
+    """Replace OpenML's server for scikit-learn's real requests; its table has three rows."""
     sklearn_openml = pytest.importorskip("sklearn.datasets._openml")
     pytest.importorskip("pandas")
     rows = [[time, *range(1, 30), f"'{label}'"] for time, label in ((0, 0), (0, 1), (90_000, 0))]
@@ -442,7 +446,7 @@ def test_through_scikit_learn_and_its_cache(openml, tmp_path):
     assert_array_equal(table.X, [range(1, 30)] * 3)
     assert len(asked) == 4
     assert len(load_creditcard(data_home=tmp_path).y) == 3
-    assert len(asked) == 4  # nothing more: from the cache
+    assert len(asked) == 4  # the second call read the cache
     assert list((tmp_path / "openml").rglob("creditcard.arff.gz"))
 
 

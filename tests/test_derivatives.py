@@ -1,5 +1,7 @@
 """Every loss, gradient and Hessian against the definition of the loss: slopes and digits."""
 
+from functools import partial
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -7,10 +9,10 @@ from numpy.testing import assert_allclose
 
 from focalboost import BinaryFocalLoss, _binary
 from tests.oracles import (
-    BINARY,
+    BINARY_LABELS,
     EPS,
     MARGINS,
-    SOFTMAX,
+    SOFTMAX_LABELS,
     binary_definition,
     central,
     per_class,
@@ -25,9 +27,8 @@ SMALLEST = 1e-290
 INNER = MARGINS[np.abs(MARGINS) <= 12]
 
 
-@pytest.mark.parametrize("loss", BINARY, ids=repr)
-@pytest.mark.parametrize("y", [0, 1])
-def test_binary_derivatives_are_the_slopes_of_what_stands_before(loss, y):
+def check_binary_slopes(loss, y):
+    """Compare gradient and Hessian with finite differences of loss and gradient."""
     labels = np.full(INNER.shape, y)
     gradient, hessian = loss.gradient_hessian(labels, INNER)
     scale = np.max(np.abs(loss.loss(labels, INNER)))
@@ -38,34 +39,38 @@ def test_binary_derivatives_are_the_slopes_of_what_stands_before(loss, y):
     assert_allclose(hessian, slope, **tolerance)
 
 
-@pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
-def test_softmax_derivatives_are_the_slopes_of_what_stands_before(loss):
+@pytest.mark.parametrize(("loss", "y"), BINARY_LABELS, ids=repr)
+def test_binary_derivatives_are_slopes(loss, y):
+    check_binary_slopes(loss, y)
+
+
+@pytest.mark.parametrize(("loss", "t"), SOFTMAX_LABELS, ids=repr)
+def test_softmax_derivatives_are_slopes(loss, t):
     k = loss.n_classes
     z = softmax_margins(k, 40)[5:]
-    for t in range(k):
-        labels = np.full(len(z), t)
-        gradient, hessian = loss.gradient_hessian(labels, z)
-        scale = np.max(np.abs(loss.loss(labels, z)))
-        tolerance = {"rtol": 1e-6, "atol": 1e-9 * scale}
-        for j in range(k):
+    labels = np.full(len(z), t)
+    gradient, hessian = loss.gradient_hessian(labels, z)
+    scale = np.max(np.abs(loss.loss(labels, z)))
+    tolerance = {"rtol": 1e-6, "atol": 1e-9 * scale}
 
-            def moved(x, j=j):
-                out = z.copy()
-                out[:, j] = x
-                return out
+    def moved(j, x):
+        out = z.copy()
+        out[:, j] = x
+        return out
 
-            def loss_along(x):
-                return loss.loss(labels, moved(x))  # noqa: B023
+    def loss_of(j, x):
+        return loss.loss(labels, moved(j, x))
 
-            def gradient_along(x, j=j):
-                return loss.gradient_hessian(labels, moved(x))[0][:, j]  # noqa: B023
+    def gradient_of(j, x):
+        return loss.gradient_hessian(labels, moved(j, x))[0][:, j]
 
-            assert_allclose(gradient[:, j], central(loss_along, z[:, j]), **tolerance)
-            assert_allclose(hessian[:, j], central(gradient_along, z[:, j]), **tolerance)
+    for j in range(k):
+        assert_allclose(gradient[:, j], central(partial(loss_of, j), z[:, j]), **tolerance)
+        assert_allclose(hessian[:, j], central(partial(gradient_of, j), z[:, j]), **tolerance)
 
 
 def budget(p, q, gamma, terms=4):
-    """Rounding units that honest code may lose.
+    """Return the relative rounding error that correct code may have.
 
     exp(x) and log(x) cost |x| units of relative error in what they are applied to: q^gamma and q cost
     (1 + gamma) |log q|, p costs |log p|; the remaining operations cost the rest.
@@ -97,99 +102,105 @@ def digits_of_binary(loss, y, margins=MARGINS):
     return worst
 
 
-@pytest.mark.parametrize("loss", BINARY, ids=repr)
-@pytest.mark.parametrize("y", [0, 1])
+@pytest.mark.parametrize(("loss", "y"), BINARY_LABELS, ids=repr)
 def test_binary_digits(loss, y):
     assert np.all(digits_of_binary(loss, y) <= 1)
 
 
-@pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
-def test_softmax_digits(loss):
-    k = loss.n_classes
-    margins = softmax_margins(k, 14)
-    for t in range(k):
-        labels = np.full(len(margins), t)
-        value = loss.loss(labels, margins)
-        gradient, hessian = loss.gradient_hessian(labels, margins)
-        gamma = per_class(loss.gamma, k)[t]
-        for i, row in enumerate(margins):
-            with mp.workdps(40 + int(np.ptp(row))):
-                definition = softmax_definition(loss, t, row)
-                e = [mp.exp(mp.mpf(float(m))) for m in row]
-                total = mp.fsum(e)
-                p, q = e[t] / total, mp.fsum(e[:t] + e[t + 1 :]) / total
-                L = -mp.log(p)
-                A = q**gamma * (q + gamma * p * L)
-                B = q**gamma * gamma * p * (2 * q + abs(q - (gamma - 1) * p) * L)
-                a = 1.0 if loss.alpha is None else loss.alpha[t]
-                true = definition(0, mp.mpf(float(row[0])))
-                if true > SMALLEST:
-                    # Two more units for each further class: one sum, one exponential.
-                    units = budget(p, q, gamma, terms=4 + 2 * k)
-                    assert abs(mp.mpf(float(value[i])) / true - 1) <= units
-                for j in range(k):
-                    x = mp.mpf(float(row[j]))
-                    pj, rest = e[j] / total, mp.fsum(e[:j] + e[j + 1 :]) / total
-                    r = pj / q
-                    units = budget(p, q, gamma, terms=4 + 2 * k + float(abs(mp.log(pj))))
-                    along = [mp.diff(lambda v, j=j: definition(j, v), x, n) for n in (1, 2)]  # noqa: B023
-                    if j == t:
-                        size = p * q**gamma * ((1 + 2 * gamma) * q + gamma * abs(q - gamma * p) * L)
-                    else:
-                        size = A * r * rest + B * r * r
-                    if abs(along[0]) > SMALLEST:
-                        assert abs(mp.mpf(float(gradient[i, j])) / along[0] - 1) <= units
-                    if size > SMALLEST:
-                        error = abs(mp.mpf(float(hessian[i, j])) - along[1])
-                        assert error <= units * a * size
+@pytest.mark.parametrize(("loss", "t"), SOFTMAX_LABELS, ids=repr)
+def test_softmax_digits(loss, t):
+    margins = softmax_margins(loss.n_classes, 14)
+    labels = np.full(len(margins), t)
+    value = loss.loss(labels, margins)
+    gradient, hessian = loss.gradient_hessian(labels, margins)
+    for i, row in enumerate(margins):
+        with mp.workdps(40 + int(np.ptp(row))):
+            check_softmax_digits(loss, t, row, value[i], gradient[i], hessian[i])
 
 
-def mutant(name, monkeypatch):
-    """Break the formulas in one of the ways that code found elsewhere is broken."""
-    monkeypatch.setenv("FOCALBOOST_KERNEL", "numpy")  # where the formulas can be broken
-    right_terms, right_slope = _binary.terms, _binary.slope
+def check_softmax_digits(loss, t, row, value, gradient, hessian):
+    """Compare the numbers of one row with the definition, in the precision that mpmath is set to."""
+    k, gamma = loss.n_classes, per_class(loss.gamma, loss.n_classes)[t]
+    a = 1.0 if loss.alpha is None else loss.alpha[t]
+    definition = softmax_definition(loss, t, row)
+    e = [mp.exp(mp.mpf(float(m))) for m in row]
+    total = mp.fsum(e)
+    p, q = e[t] / total, mp.fsum(e[:t] + e[t + 1 :]) / total
+    L = -mp.log(p)
+    A = q**gamma * (q + gamma * p * L)
+    B = q**gamma * gamma * p * (2 * q + abs(q - (gamma - 1) * p) * L)
+    true = definition(0, mp.mpf(float(row[0])))
+    if true > SMALLEST:
+        # Two more units for each further class: one sum, one exponential.
+        units = budget(p, q, gamma, terms=4 + 2 * k)
+        assert abs(mp.mpf(float(value)) / true - 1) <= units
+    for j in range(k):
+        pj, rest = e[j] / total, mp.fsum(e[:j] + e[j + 1 :]) / total
+        r = pj / q
+        units = budget(p, q, gamma, terms=4 + 2 * k + float(abs(mp.log(pj))))
+        x, along = mp.mpf(float(row[j])), partial(definition, j)
+        first, second = mp.diff(along, x, 1), mp.diff(along, x, 2)
+        if j == t:
+            size = p * q**gamma * ((1 + 2 * gamma) * q + gamma * abs(q - gamma * p) * L)
+        else:
+            size = A * r * rest + B * r * r
+        if abs(first) > SMALLEST:
+            assert abs(mp.mpf(float(gradient[j])) / first - 1) <= units
+        if size > SMALLEST:
+            # The Hessian crosses zero: its error is measured against the sum of its absolute terms.
+            assert abs(mp.mpf(float(hessian[j])) - second) <= units * a * size
 
-    def epsilon_in_log(s):
-        t = right_terms(s)
-        return t._replace(L=-np.log(t.p + 1e-9))
 
-    def clipped(s):
-        t = right_terms(s)
-        p = np.minimum(np.maximum(t.p, 1e-15), 1 - 1e-15)
-        return _binary.Terms(p, 1 - p, -np.log(p), -np.log(1 - p))
-
-    def complement(s):
-        t = right_terms(s)
-        return t._replace(q=1 - t.p)
-
-    def dropped_term(t, g):
-        return _binary.power(t.M, g) * t.q
-
-    if name == "dropped_term":
-        monkeypatch.setattr(_binary, "slope", dropped_term)
-        assert right_slope is not dropped_term
-    else:
-        monkeypatch.setattr(_binary, "terms", locals()[name])
+def epsilon_in_log(terms, s):
+    t = terms(s)
+    return t._replace(L=-np.log(t.p + 1e-9))
 
 
-@pytest.mark.parametrize("name", ["epsilon_in_log", "clipped", "complement", "dropped_term"])
-def test_digits_reject_mutants(name, monkeypatch):
-    mutant(name, monkeypatch)
+def clipped(terms, s):
+    p = np.minimum(np.maximum(terms(s).p, 1e-15), 1 - 1e-15)
+    return _binary.Terms(p, 1 - p, -np.log(p), -np.log(1 - p))
+
+
+def complement(terms, s):
+    t = terms(s)
+    return t._replace(q=1 - t.p)
+
+
+def dropped_term(slope, t, g):  # noqa: ARG001
+    return _binary.power(t.M, g) * t.q
+
+
+# Mistakes found in published implementations, and the formula that each replaces.
+MUTANTS = {
+    epsilon_in_log: "terms",
+    clipped: "terms",
+    complement: "terms",
+    dropped_term: "slope",
+}
+
+
+def install(mutant, monkeypatch):
+    """Replace the right formula by the mutant."""
+    monkeypatch.setenv("FOCALBOOST_KERNEL", "numpy")  # the compiled kernel cannot be broken
+    name = MUTANTS[mutant]
+    monkeypatch.setattr(_binary, name, partial(mutant, getattr(_binary, name)))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_digits_reject_mutants(mutant, monkeypatch):
+    install(mutant, monkeypatch)
     assert np.any(digits_of_binary(BinaryFocalLoss(gamma=2.0), 1) > 1)
 
 
-def test_slopes_reject_a_dropped_term_and_miss_an_epsilon(monkeypatch):
-    """Why both tests exist: finite differences agree with whatever loss was written down."""
-    loss = BinaryFocalLoss(gamma=2.0)
-    with monkeypatch.context() as patch:
-        mutant("epsilon_in_log", patch)
-        small = np.linspace(-3, 3, 13)
-        labels = np.ones(13)
-        assert_allclose(
-            loss.gradient_hessian(labels, small)[0],
-            central(lambda z: loss.loss(labels, z), small),
-            rtol=1e-6,
-        )
-    mutant("dropped_term", monkeypatch)
+def test_slopes_reject_a_dropped_term(monkeypatch):
+    install(dropped_term, monkeypatch)
     with pytest.raises(AssertionError):
-        test_binary_derivatives_are_the_slopes_of_what_stands_before(loss, 1)
+        check_binary_slopes(BinaryFocalLoss(gamma=2.0), 1)
+
+
+def test_slopes_do_not_see_an_epsilon(monkeypatch):
+    """Finite differences accept any loss that was written down: the digits tests are needed too."""
+    install(epsilon_in_log, monkeypatch)
+    loss, z, labels = BinaryFocalLoss(gamma=2.0), np.linspace(-3, 3, 13), np.ones(13)
+    slope = central(lambda x: loss.loss(labels, x), z)
+    assert_allclose(loss.gradient_hessian(labels, z)[0], slope, rtol=1e-6)

@@ -1,13 +1,11 @@
-"""The compiled kernel says what the formulas say, whatever the layout, threads and instruction set."""
+"""The compiled kernel returns what the formulas return, for any layout, threads and instruction set."""
 
 import itertools
 import multiprocessing
-import os
 import pickle
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,23 +13,38 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import focalboost
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss, _kernel
-from focalboost.losses import for_trees
-from tests.oracles import BINARY, LOSSES
-from tests.test_losses import CURVATURES
+from focalboost._curvature import FLOOR
+from focalboost._rounds import for_trees
+from tests.oracles import BINARY, CURVATURES, LOSSES
+from tests.processes import run_python
 
 pytestmark = pytest.mark.skipif(
     not _kernel.available(), reason="installed without a compiled kernel"
 )
 
-KERNEL = pytest.fixture(params=_kernel.available() or ["none"])(
-    lambda request, monkeypatch: monkeypatch.setenv(_kernel.VARIABLE, request.param)
-)
 LABELS = ("f4", "f8", "i1", "u1", "i2", "i4", "i8", "?")
+TWO = [BinaryFocalLoss(2.0), SoftmaxFocalLoss(3, 2.0)]
 
 
 @pytest.fixture(autouse=True)
-def best_path(monkeypatch):
+def best_instruction_set(monkeypatch):
+    """Use the best instruction set of the machine, whatever the variable says."""
     monkeypatch.delenv(_kernel.VARIABLE, raising=False)
+
+
+@pytest.fixture(params=_kernel.available() or ["none"])
+def instruction_set(request, monkeypatch):
+    """Each instruction set of this machine in turn."""
+    monkeypatch.setenv(_kernel.VARIABLE, request.param)
+
+
+on_each_instruction_set = pytest.mark.usefixtures("instruction_set")
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Give a part of a thousand values to a thread; by default a part is much larger."""
+    monkeypatch.setattr(_kernel, "_PER_THREAD", 1_000)
 
 
 def table(loss, n=4_001, spread=6.0, seed=0):
@@ -48,47 +61,30 @@ def table(loss, n=4_001, spread=6.0, seed=0):
     return y, z, rng.random(len(y)) * 3
 
 
-def call(loss, y, z, w=None, curvature="guarded", floor=1e-16, **host):
-    """Return what the kernel says; it must not decline."""
-    out = _kernel.derivatives(
-        y,
-        z,
-        w,
-        loss._gammas,
-        loss._alphas,
-        binary=isinstance(loss, BinaryFocalLoss),
-        curvature=curvature,
-        floor=floor,
-        **host,
-    )
-    assert out is not None
-    return out
+def ask(loss, y, z, w=None, curvature="guarded", **host):
+    """Return gradient and curvature of the kernel, or None if it declines."""
+    common = {"binary": loss.n_outputs == 1, "curvature": curvature, "floor": FLOOR, **host}
+    return _kernel.derivatives(y, z, w, loss.gammas, loss.alphas, **common)
 
 
-def declined(loss, y, z, w=None):
-    return (
-        _kernel.derivatives(
-            y,
-            z,
-            w,
-            loss._gammas,
-            loss._alphas,
-            binary=isinstance(loss, BinaryFocalLoss),
-            curvature="guarded",
-            floor=1e-16,
-        )
-        is None
-    )
+def call(*arguments, **host):
+    """Return gradient and curvature of the kernel, which must not decline."""
+    pair = ask(*arguments, **host)
+    assert pair is not None
+    return pair
 
 
-def formulas(loss, y, z, w, curvature, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setenv(_kernel.VARIABLE, "numpy")
-        return loss.gradient_curvature(y, z, w, curvature)
+def assert_same(pair, expected):
+    for a, b in zip(pair, expected, strict=True):
+        assert_array_equal(a, b)
+
+
+def formulas(loss, y, z, w, curvature):
+    return loss.formulas(y, z, w, curvature, FLOOR)
 
 
 def units(loss, y, z):
-    """Return (1 + gamma)(1 + |log q|) + |log p| of the true class: how far rounding may be amplified."""
+    """Return how much rounding is amplified: (1 + gamma)(1 + |log q|) + |log p| of the true class."""
     with np.errstate(over="ignore"):
         if z.ndim == 1:
             s = np.where(y == 1, z, -z)
@@ -98,49 +94,52 @@ def units(loss, y, z):
             rest[rows, y] = -np.inf
             largest = rest.max(axis=1)
             s = z[rows, y] - largest - np.log(np.exp(rest - largest[:, None]).sum(axis=1))
-    gamma = np.asarray(loss._gammas)[y]
+    gamma = np.asarray(loss.gammas)[y]
     out = (1 + gamma) * (1 + np.logaddexp(0, s)) + np.logaddexp(0, -s)
     return out if z.ndim == 1 else out[:, None]
 
 
+@on_each_instruction_set
 @pytest.mark.parametrize("curvature", CURVATURES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_double_agrees_with_the_formulas(loss, curvature, monkeypatch, KERNEL):
+def test_double_agrees_with_the_formulas(loss, curvature):
     y, z, w = table(loss)
-    gradient, bent = call(loss, y, z, w, curvature)
-    true_gradient, true_bent = formulas(loss, y, z, w, curvature, monkeypatch)
-    budget = 4 * np.finfo(float).eps * (4 + units(loss, y, z) + np.ptp(z, axis=-1, keepdims=True))
-    if z.ndim == 1:
-        budget = 4 * np.finfo(float).eps * (4 + units(loss, y, z))
+    gradient, second = call(loss, y, z, w, curvature)
+    true_gradient, true_second = formulas(loss, y, z, w, curvature)
+    spread = 0 if z.ndim == 1 else np.ptp(z, axis=-1, keepdims=True)
+    budget = 4 * np.finfo(float).eps * (4 + units(loss, y, z) + spread)
     assert (np.abs(gradient - true_gradient) <= budget * np.abs(true_gradient) + 1e-300).all()
     # The curvature is a difference of terms as large as the gradient (exact), or is divided by |s|
     # (chord, from |s| = 1e-6 on).
-    size = np.abs(true_bent) + 4 * (1 + np.max(loss._gammas)) * np.abs(true_gradient)
+    size = np.abs(true_second) + 4 * (1 + np.max(loss.gammas)) * np.abs(true_gradient)
     size = size + (1e6 * (np.abs(z) < 1e-3) if z.ndim == 1 else 1e3)
-    assert (np.abs(bent - true_bent) <= budget * size + 1e-300).all()
+    assert (np.abs(second - true_second) <= budget * size + 1e-300).all()
 
 
+@on_each_instruction_set
 @pytest.mark.parametrize("curvature", CURVATURES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_single_agrees_with_the_formulas(loss, curvature, monkeypatch, KERNEL):
+def test_single_agrees_with_the_formulas(loss, curvature):
     y, z, w = table(loss)
     z, w = z.astype(np.float32), w.astype(np.float32)
-    gradient, bent = call(loss, y, z, w, curvature)
-    assert gradient.dtype == bent.dtype == np.float32
-    true_gradient, true_bent = formulas(loss, y, z.astype(float), w, curvature, monkeypatch)
+    gradient, second = call(loss, y, z, w, curvature)
+    assert gradient.dtype == second.dtype == np.float32
+    true_gradient, true_second = formulas(loss, y, z.astype(float), w, curvature)
     # gamma multiplies every rounding of log q in softmax, whose q is a sum of float32 exponentials.
-    relative = 1e-6 if z.ndim == 1 else 2e-7 * (2 + np.max(loss._gammas))
+    relative = 1e-6 if z.ndim == 1 else 2e-7 * (2 + np.max(loss.gammas))
     tiny = 1e-36  # below, q^gamma is flushed to 0
     assert (np.abs(gradient - true_gradient) <= relative * np.abs(true_gradient) + tiny).all()
-    size = np.abs(true_bent) + 4 * (1 + np.max(loss._gammas)) * np.abs(true_gradient)
+    size = np.abs(true_second) + 4 * (1 + np.max(loss.gammas)) * np.abs(true_gradient)
     # Near 0 the chord is a difference of slopes over 2 |s|, from |s| = 3e-4 on.
     size = size + (1e3 * (np.abs(z) < 0.1) if z.ndim == 1 else 1.0)
-    assert (np.abs(bent - true_bent) <= 2 * relative * size + tiny).all()
+    assert (np.abs(second - true_second) <= 2 * relative * size + tiny).all()
 
 
+@on_each_instruction_set
 @pytest.mark.parametrize("loss", [BINARY[5], BINARY[-1], *LOSSES[-4:]], ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_finite_margin_gives_finite_numbers(loss, dtype, KERNEL):
+@pytest.mark.parametrize("curvature", CURVATURES)
+def test_every_finite_margin_gives_finite_numbers(loss, dtype, curvature):
     most = np.finfo(dtype).max
     edge = np.array([0.0, 1e-30, 1e-7, 1e-3, 1.0, 87.0, 89.0, 700.0, 720.0, 1e5, 1e20, most], dtype)
     edge = np.concatenate([edge, -edge])
@@ -152,212 +151,291 @@ def test_every_finite_margin_gives_finite_numbers(loss, dtype, KERNEL):
         z = np.concatenate([z, np.zeros((len(z), loss.n_classes - 2), dtype)], axis=1)
         z = np.repeat(z, loss.n_classes, axis=0)
         y = np.tile(np.arange(loss.n_classes), len(z) // loss.n_classes)
-    for curvature in CURVATURES:
-        gradient, bent = call(loss, y, z, None, curvature)
-        assert np.isfinite(gradient).all()
-        assert np.isfinite(bent).all()
-        assert (bent >= 0).all()
+    gradient, second = call(loss, y, z, None, curvature)
+    assert np.isfinite(gradient).all()
+    assert np.isfinite(second).all()
+    assert (second >= 0).all()
 
 
 @pytest.mark.parametrize("loss", [BINARY[6], BINARY[-1], LOSSES[-1]], ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("curvature", CURVATURES)
-def test_the_bits_depend_on_nothing_but_the_row(loss, dtype, curvature):
-    y, z, w = table(loss, n=3_000)
-    z = np.concatenate([z, z])[: 7 * len(z) // 5].astype(dtype)
-    y, w = np.resize(y, len(z)), np.resize(w, len(z))
-    whole = call(loss, y, z, w, curvature)
+class TestBitsDependOnTheRowOnly:
+    def rows(self, loss, dtype):
+        y, z, w = table(loss, n=3_000)
+        z = np.concatenate([z, z])[: 7 * len(z) // 5].astype(dtype)
+        return np.resize(y, len(z)), z, np.resize(w, len(z))
 
-    def same(got):
-        for a, b in zip(got, whole, strict=True):
-            assert_array_equal(a, b)
-
-    for cut in (1, 7, 513, 1_000):  # chunks of other sizes, starting anywhere
-        parts = [
-            call(loss, y[i : i + cut], z[i : i + cut], w[i : i + cut], curvature)
-            for i in range(0, len(z), cut)
+    @pytest.mark.parametrize("length", [1, 7, 513, 1_000])
+    def test_pieces(self, loss, dtype, curvature, length):
+        y, z, w = self.rows(loss, dtype)
+        starts = range(0, len(z), length)
+        pieces = [
+            call(loss, *(a[i : i + length] for a in (y, z, w)), curvature=curvature) for i in starts
         ]
-        same([np.concatenate(list(column)) for column in zip(*parts, strict=True)])
-    if z.ndim == 2:
-        by_class = call(loss, y, np.asfortranarray(z), w, curvature, order="F")
-        assert all(a.flags.f_contiguous for a in by_class)
-        same(by_class)
-        same(call(loss, y, np.asfortranarray(z), w, curvature))
-        same(call(loss, y, z, w, curvature, order="F"))
+        together = [np.concatenate(column) for column in zip(*pieces, strict=True)]
+        assert_same(together, call(loss, y, z, w, curvature))
+
+    def test_order_of_the_margins(self, loss, dtype, curvature):
+        y, z, w = self.rows(loss, dtype)
+        by_class = np.asfortranarray(z)
+        assert_same(call(loss, y, by_class, w, curvature), call(loss, y, z, w, curvature))
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_order_of_the_result(self, loss, dtype, curvature, order):
+        y, z, w = self.rows(loss, dtype)
+        pair = call(loss, y, np.array(z, order=order), w, curvature, order="F")
+        assert all(a.flags.f_contiguous for a in pair)
+        assert_same(pair, call(loss, y, z, w, curvature))
 
 
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
 @pytest.mark.parametrize("loss", [BinaryFocalLoss(2.0), SoftmaxFocalLoss(3, 1.7)], ids=repr)
-def test_threads_change_nothing(loss, monkeypatch):
+def test_threads_change_nothing(loss, n_threads):
     y, z, w = table(loss, n=20_000)
-    alone = call(loss, y, z, w)
-    monkeypatch.setattr(_kernel, "_PER_THREAD", 1_000)
-    for n_threads in (2, 3, 7):
-        for a, b in zip(call(loss, y, z, w, n_threads=n_threads), alone, strict=True):
-            assert_array_equal(a, b)
-    z[-1] = np.nan  # what any part complains about comes back
-    assert declined_with_threads(loss, y, z)
+    assert_same(call(loss, y, z, w, n_threads=n_threads), call(loss, y, z, w, n_threads=1))
 
 
-def declined_with_threads(loss, y, z):
-    binary = isinstance(loss, BinaryFocalLoss)
-    common = {"binary": binary, "curvature": "exact", "floor": 0.0, "n_threads": 3}
-    return _kernel.derivatives(y, z, None, loss._gammas, loss._alphas, **common) is None
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("row", [0, 10_000, -1])
+@pytest.mark.parametrize("loss", [BinaryFocalLoss(2.0), SoftmaxFocalLoss(3, 1.7)], ids=repr)
+def test_every_thread_reports_bad_rows(loss, row):
+    y, z, w = table(loss, n=20_000)
+    z[row] = np.nan
+    assert ask(loss, y, z, w, n_threads=3) is None
 
 
-def test_instruction_sets_with_fma_agree_to_the_bit(monkeypatch):
-    there = [name for name in _kernel.available() if name != "baseline"]
-    if len(there) < 2:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_instruction_sets_with_fma_agree_to_the_bit(loss, dtype, monkeypatch):
+    with_fma = [name for name in _kernel.available() if name != "baseline"]
+    if len(with_fma) < 2:
         pytest.skip(f"this machine has only {', '.join(_kernel.available())}")
-    for loss, dtype in itertools.product(LOSSES, (np.float32, np.float64)):
-        y, z, w = table(loss, n=1_001)
-        results = []
-        for name in there:
-            monkeypatch.setenv(_kernel.VARIABLE, name)
-            results.append(call(loss, y, z.astype(dtype), w))
-        for a, b in zip(*results, strict=True):
-            assert_array_equal(a, b)
+    y, z, w = table(loss, n=1_001)
+    results = []
+    for name in with_fma:
+        monkeypatch.setenv(_kernel.VARIABLE, name)
+        results.append(call(loss, y, z.astype(dtype), w))
+    assert_same(*results)
 
 
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("loss", [BinaryFocalLoss(2.0), SoftmaxFocalLoss(2, 2.0)], ids=repr)
-def test_labels_are_read_as_they_come(loss, label):
+def test_types_of_labels(loss, label):
     y, z, _ = table(loss, n=1_001)
-    for a, b in zip(call(loss, y.astype(label), z), call(loss, y, z), strict=True):
-        assert_array_equal(a, b)
+    assert_same(call(loss, y.astype(label), z), call(loss, y, z))
 
 
-@pytest.mark.parametrize("loss", [BinaryFocalLoss(2.0), SoftmaxFocalLoss(3, 2.0)], ids=repr)
+def strided(a):
+    return np.repeat(a, 2, axis=0)[::2]
+
+
+def backwards(a):
+    return a[::-1].copy()[::-1]
+
+
+def misaligned(a):
+    raw = np.zeros(a.nbytes + 1, np.uint8)
+    view = raw[1:].view(a.dtype).reshape(a.shape)
+    view[...] = a
+    assert not view.flags.aligned
+    return view
+
+
+def read_only(a):
+    copy = a.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+@pytest.mark.parametrize("layout", [strided, backwards, misaligned, read_only])
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 511, 512, 513])
-def test_any_length_any_layout(loss, n):
-    y, z, w = (a[:n] for a in table(loss, n=600))
-    expected = call(loss, y, z, w)
-
-    def same(got):
-        for a, b in zip(got, expected, strict=True):
-            assert_array_equal(a, b)
-
-    strided = [np.repeat(a, 2, axis=0)[::2] for a in (y, z, w)]
-    backwards = [a[::-1].copy()[::-1] for a in (y, z, w)]
-    same(call(loss, *strided))
-    same(call(loss, *backwards))
-    misaligned = []
-    for a in (y, z, w):
-        raw = np.zeros(a.nbytes + 1, np.uint8)
-        view = raw[1:].view(a.dtype).reshape(a.shape)
-        view[...] = a
-        assert not view.flags.aligned
-        misaligned.append(view)
-    same(call(loss, *misaligned))
-    for a in (y, z, w):
-        a.setflags(write=False)
-    before = [a.copy() for a in (y, z, w)]
-    same(call(loss, y, z, w))
-    for a, b in zip((y, z, w), before, strict=True):
-        assert_array_equal(a, b)
+@pytest.mark.parametrize("loss", TWO, ids=repr)
+def test_any_length_any_layout(loss, n, layout):
+    rows = [a[:n] for a in table(loss, n=600)]
+    expected = call(loss, *rows)
+    given = [layout(a) for a in rows]
+    assert_same(call(loss, *given), expected)
+    assert_same(given, rows)  # the input is not written to
 
 
-def test_what_it_cannot_take_it_declines():
-    loss = BinaryFocalLoss(2.0)
-    y, z, w = table(loss, n=1_001)
-    assert not declined(loss, y, z, w)
-    assert declined(loss, y, z.tolist(), w)
-    assert declined(loss, y, z.astype(np.float16), w)
-    assert declined(loss, y, z.astype(">f8"), w)
-    assert declined(loss, y[:-1], z, w)
-    assert declined(loss, y, z, w[:-1])
-    assert declined(loss, y.astype(str), z, w)
-    assert declined(loss, y[:0], z[:0])
-    assert declined(loss, y, z, np.zeros_like(w))
-    three = SoftmaxFocalLoss(3, 2.0)
-    y, z, w = table(three, n=100)
-    assert declined(three, y, z[:, :2], w)
-    assert declined(three, y, z[:, 0], w)
+@pytest.mark.parametrize("loss", TWO, ids=repr)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y, z, w: (y, z.tolist(), w),
+        lambda y, z, w: (y, z.astype(np.float16), w),
+        lambda y, z, w: (y, z.astype(">f8"), w),
+        lambda y, z, w: (y[:-1], z, w),
+        lambda y, z, w: (y, z, w[:-1]),
+        lambda y, z, w: (y.astype(str), z, w),
+        lambda y, z, w: (y[:0], z[:0], w[:0]),
+        lambda y, z, w: (y, z, np.zeros_like(w)),
+        lambda y, z, w: (y, z, w.astype(str)),
+    ],
+    ids=[
+        *("margins in a list", "half precision", "other byte order", "too few labels"),
+        *("too few weights", "labels as text", "no rows", "weights all zero", "weights as text"),
+    ],
+)
+def test_declines(loss, change):
+    rows = table(loss, n=1_001)
+    assert ask(loss, *rows) is not None
+    assert ask(loss, *change(*rows)) is None
 
 
-@pytest.mark.parametrize("loss", [BinaryFocalLoss(2.0), SoftmaxFocalLoss(3, 2.0)], ids=repr)
+@pytest.mark.parametrize("columns", [slice(2), 0])
+def test_declines_another_number_of_columns(columns):
+    loss = SoftmaxFocalLoss(3, 2.0)
+    y, z, w = table(loss, n=100)
+    assert ask(loss, y, z[:, columns], w) is None
+
+
+@on_each_instruction_set
+@pytest.mark.parametrize("loss", TWO, ids=repr)
 @pytest.mark.parametrize("row", [0, 777, 1_999])
-def test_a_bad_row_is_named(loss, row, KERNEL):
-    """The kernel complains, and the formulas then find out which row it was."""
-    y, z, w = (a[:2_000] for a in table(loss, n=2_000))
-    y = y.astype(float)
-    for value in (np.nan, np.inf, -np.inf):
-        broken = z.copy()
-        broken[row] = value
+class TestBadRows:
+    """The kernel reports that a row is bad; the formulas find out which one, and raise the error."""
+
+    def rows(self, loss, row, **bad):
+        """Return 2000 rows, one of them with a bad label, margin or weight."""
+        y, z, w = (a[:2_000].astype(float) for a in table(loss, n=2_000))
+        arrays = {"y": y, "z": z, "w": w}
+        for name, value in bad.items():
+            arrays[name][row] = value
+        return arrays.values()
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_margins(self, loss, row, value):
+        y, z, w = self.rows(loss, row, z=value)
         with pytest.raises(ValueError, match=rf"margin must be finite, got .* at row {row}"):
-            loss.gradient_curvature(y, broken, w)
-    for value in (-1, 0.5, np.nan, np.inf, 1 + 1e-12, 3, 2.0**40):
-        broken = y.copy()
-        broken[row] = value
+            loss.gradient_curvature(y, z, w)
+
+    @pytest.mark.parametrize("value", [-1, 0.5, np.nan, np.inf, 1 + 1e-12, 3, 2.0**40])
+    def test_labels(self, loss, row, value):
+        y, z, w = self.rows(loss, row, y=value)
         with pytest.raises(ValueError, match=rf"labels must .*row {row}"):
-            loss.gradient_curvature(broken, z.astype(np.float32), w)
-    for value in (-1e-300, np.nan, np.inf):
-        broken = w.copy()
-        broken[row] = value
+            loss.gradient_curvature(y, z.astype(np.float32), w)
+
+    def test_labels_beyond_32_bits(self, loss, row):
+        _, z, w = self.rows(loss, row)
+        y = np.where(np.arange(2_000) == row, 2**40, 0)
+        with pytest.raises(ValueError, match="labels must"):
+            loss.gradient_curvature(y, z, w)
+
+    @pytest.mark.parametrize("value", [-1e-300, np.nan, np.inf])
+    def test_weights(self, loss, row, value):
+        y, z, w = self.rows(loss, row, w=value)
         with pytest.raises(ValueError, match=rf"sample_weight must .*row {row}"):
-            loss.gradient_curvature(y, z, broken)
-    with pytest.raises(ValueError, match="labels must"):
-        loss.gradient_curvature(np.where(np.arange(2_000) == row, 2**40, 0), z, w)
+            loss.gradient_curvature(y, z, w)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The list of passes that the kernel makes over the rows; one entry for each."""
+    made = []
+    run = _kernel._run
+
+    def recorded(job, *rest):
+        made.append(job.rows)
+        return run(job, *rest)
+
+    monkeypatch.setattr(_kernel, "_run", recorded)
+    return made
+
+
+def gradient_curvature(loss):
+    return loss.gradient_curvature
+
+
+def trees(loss):
+    return partial(for_trees, loss, curvature="guarded")
+
+
+def xgboost_objective(loss):
+    return pytest.importorskip("focalboost.xgboost").Objective(loss)
+
+
+def lightgbm_objective(loss):
+    return pytest.importorskip("focalboost.lightgbm").Objective(loss)
+
+
+@pytest.mark.parametrize(
+    "caller", [gradient_curvature, trees, xgboost_objective, lightgbm_objective]
+)
+@pytest.mark.parametrize("loss", TWO, ids=repr)
+class TestNumberOfPasses:
+    def test_good_rows(self, loss, caller, passes):
+        y, z, w = table(loss, n=500)
+        caller(loss)(y, z, sample_weight=w)
+        assert passes == [len(z)]
+
+    @pytest.mark.parametrize(
+        ("bad", "message"),
+        [
+            (0, r"labels must be .*, got 0\.5 at row 7"),
+            (1, "margin must be finite, got NaN or infinity at row 7"),
+            (2, "sample_weight must be finite and >= 0, got -1.0 at row 7"),
+        ],
+        ids=["label", "margin", "weight"],
+    )
+    def test_bad_rows(self, loss, caller, bad, message, passes):
+        """The kernel is asked once: its answer alone decides that the formulas must find the row."""
+        arrays = [a.astype(float) for a in table(loss, n=500)]
+        arrays[bad][7] = (0.5, np.nan, -1.0)[bad]
+        y, z, w = arrays
+        with pytest.raises(ValueError, match=message):
+            caller(loss)(y, z, sample_weight=w)
+        assert passes == [len(z)]
 
 
 def test_weights_of_several_targets():
     loss = BinaryFocalLoss(2.0)
     z = np.random.default_rng(0).normal(size=(50, 3))
     y, w = (z > 0).astype(int), np.arange(50.0)
-    gradient, bent = call(loss, y, z, w)
+    together = call(loss, y, z, w)
     for j in range(3):
-        alone = call(loss, y[:, j], z[:, j], w)
-        assert_array_equal(gradient[:, j], alone[0])
-        assert_array_equal(bent[:, j], alone[1])
+        assert_same([a[:, j] for a in together], call(loss, y[:, j], z[:, j], w))
 
 
+@pytest.mark.parametrize("margin_order", ["C", "F"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("kernel", ["auto", "numpy"])
-def test_for_trees(order, kernel, monkeypatch):
+def test_for_trees(order, margin_order, kernel, monkeypatch):
     monkeypatch.setenv(_kernel.VARIABLE, kernel)
     loss = SoftmaxFocalLoss(3, 1.7, alpha=(1.0, 2.0, 0.5))
     y, z, w = table(loss, n=1_000)
-    for margins in (z, np.asfortranarray(z)):
-        gradient, bent = for_trees(loss, y, margins, w, "guarded", factor=1.5, order=order)
-        true_gradient, true_bent = loss.gradient_curvature(y, z, w)
-        for got, true in ((gradient, true_gradient), (bent, 1.5 * true_bent)):
-            assert got.dtype == np.float32
-            assert got.flags[f"{order}_CONTIGUOUS"]
-            assert_allclose(got, true, rtol=1e-7, atol=1e-37)
+    margin = np.array(z, order=margin_order)
+    gradient, second = for_trees(loss, y, margin, w, "guarded", factor=1.5, order=order)
+    true_gradient, true_second = loss.gradient_curvature(y, z, w)
+    for got, true in ((gradient, true_gradient), (second, 1.5 * true_second)):
+        assert got.dtype == np.float32
+        assert got.flags[f"{order}_CONTIGUOUS"]
+        assert_allclose(got, true, rtol=1e-7, atol=1e-37)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("kernel", ["auto", "numpy"])
-def test_outputs_of_the_caller(order, kernel, monkeypatch):
-    monkeypatch.setenv(_kernel.VARIABLE, kernel)
+def test_arrays_of_the_caller_are_written_to(order, dtype):
     loss = SoftmaxFocalLoss(3, 1.7)
     y, z, w = table(loss, n=500)
-    mine = tuple(np.full(z.shape, 7, np.float32, order=order) for _ in range(2))
-    theirs = for_trees(loss, y, z, w, "guarded", factor=2.0, order=order, out=mine)
-    for a, b, new in zip(
-        mine, theirs, for_trees(loss, y, z, w, "guarded", factor=2.0, order=order), strict=True
-    ):
-        assert a is b
-        assert_array_equal(a, new)
-    good = mine[0]
-    read_only = good.copy(order=order)
-    read_only.flags.writeable = False
-    other = np.empty(z.shape, np.float32, order="F" if order == "C" else "C")
-    for wrong in (good.astype(np.float64), good[:-1], good[::-1], other, read_only):
-        with pytest.raises(ValueError, match="out must be two writeable float32 arrays of shape"):
-            for_trees(loss, y, z, w, "guarded", order=order, out=(good, wrong))
-    with pytest.raises(ValueError, match="out must be two arrays that share no memory"):
-        for_trees(loss, y, z, w, "guarded", order=order, out=(good, good))
+    host = {"factor": 2.0, "order": order, "dtype": dtype}
+    given = tuple(np.full(z.shape, 7, dtype, order=order) for _ in range(2))
+    returned = call(loss, y, z, w, **host, out=given)
+    assert all(a is b for a, b in zip(given, returned, strict=True))
+    assert_same(given, call(loss, y, z, w, **host))
 
 
-def test_many_callers_at_once(monkeypatch):
-    monkeypatch.setattr(_kernel, "_PER_THREAD", 500)
+@pytest.mark.usefixtures("small_parts")
+def test_many_callers_at_once():
     loss = BinaryFocalLoss(1.7)
     tables = [table(loss, n=5_000, seed=i) for i in range(8)]
-    alone = [call(loss, *t) for t in tables]
+    alone = [call(loss, *rows) for rows in tables]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda t: call(loss, *t, n_threads=4), tables))
-    for a, b in zip(alone, together, strict=True):
-        assert_array_equal(a[0], b[0])
+        together = list(pool.map(lambda rows: call(loss, *rows, n_threads=4), tables))
+    for pair, expected in zip(together, alone, strict=True):
+        assert_same(pair, expected)
 
 
 def in_child(loss):
@@ -365,37 +443,32 @@ def in_child(loss):
     return call(loss, y, z, n_threads=2)[0].sum()
 
 
+@pytest.mark.usefixtures("small_parts")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_children_can_use_it(method, monkeypatch):
-    """A forked child has the pool's memory but not its threads: it must not wait for them."""
-    monkeypatch.setattr(_kernel, "_PER_THREAD", 500)
+def test_child_processes(method):
+    """A forked child inherits the pool without its threads: it must not wait for them."""
     loss = BinaryFocalLoss(2.0)
     expected = in_child(loss)
     with multiprocessing.get_context(method).Pool(1) as pool:
         assert pool.apply_async(in_child, (pickle.loads(pickle.dumps(loss)),)).get(60) == expected
 
 
-def run_python(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize("name", ["numpy", *_kernel.available()])
+def test_the_variable_names_the_instruction_set(name, monkeypatch):
+    monkeypatch.setenv(_kernel.VARIABLE, name)
+    assert _kernel.chosen() == name
 
 
-def test_the_variable_chooses(monkeypatch):
-    for name in ("numpy", *_kernel.available()):
-        monkeypatch.setenv(_kernel.VARIABLE, name)
-        assert _kernel.chosen() == name
+def test_auto_is_the_best_instruction_set(monkeypatch):
     monkeypatch.setenv(_kernel.VARIABLE, "auto")
     assert _kernel.chosen() == _kernel.available()[-1]
+
+
+def test_an_unknown_instruction_set(monkeypatch):
     monkeypatch.setenv(_kernel.VARIABLE, "sse9")
-    with pytest.raises(
-        ValueError, match=r"FOCALBOOST_KERNEL must be one of auto, numpy, .*got 'sse9'"
-    ):
+    message = r"FOCALBOOST_KERNEL must be one of auto, numpy, .*got 'sse9'"
+    with pytest.raises(ValueError, match=message):
         BinaryFocalLoss().gradient_curvature([1], [0.0])
 
 
@@ -409,13 +482,13 @@ def test_show_versions(capsys, monkeypatch):
     assert re.search(r"^kernel +numpy ", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_without_a_library_the_formulas_answer():
+def test_without_a_library_the_formulas_compute():
     code = (
         "from focalboost import BinaryFocalLoss, _kernel, show_versions\n"
         "_kernel._library = lambda: None\n"
         "print(BinaryFocalLoss(2.0).gradient_curvature([1], [-5.0])[1].round(6))\n"
         "show_versions()"
     )
-    run = run_python(code)
-    assert run.stdout.startswith("[0.104618]"), run.stderr
-    assert "kernel        numpy (available: not installed: formulas in NumPy)" in run.stdout
+    printed = run_python("-c", code)
+    assert printed.startswith("[0.104618]")
+    assert "kernel        numpy (available: not installed: formulas in NumPy)" in printed

@@ -1,4 +1,4 @@
-"""The mean loss is the weighted mean of the rows' losses, in double precision."""
+"""The metric is the weighted mean of the rows' losses, summed in double precision."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_is_the_weighted_mean():
     assert_allclose(metrics.focal_loss(loss, y, z, w), np.average(per_row, weights=w))
 
 
-def test_shards_add_up():
+def test_sums_of_parts_give_the_mean_of_all():
     rng = np.random.default_rng(1)
     loss = BinaryFocalLoss(2.0)
     y, z, w = rng.integers(0, 2, 50), rng.normal(size=50), rng.gamma(1.0, size=50)

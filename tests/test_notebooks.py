@@ -88,9 +88,8 @@ def flaws(notebook):
                 found.append(f"cell [{number}] wrote to stderr: {text(output['text'])[:200]}")
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 found.append(f"cell [{number}] has a widget, which is empty in a saved notebook")
-        for shown in texts(cell):
-            if noise := NOISE.search(shown):
-                found.append(f"cell [{number}] shows {noise[0]!r}")
+        noises = filter(None, map(NOISE.search, texts(cell)))
+        found += [f"cell [{number}] shows {noise[0]!r}" for noise in noises]
     return found
 
 

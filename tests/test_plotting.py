@@ -1,4 +1,4 @@
-"""What the displays show, against scikit-learn, SciPy and the losses; where they draw; refusals."""
+"""The curves of the displays (against scikit-learn, SciPy and the losses), their axes, their errors."""
 
 import subprocess
 import sys
@@ -23,6 +23,7 @@ pytest.importorskip("sklearn")
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from sklearn.calibration import calibration_curve  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
 from sklearn.linear_model import LinearRegression, LogisticRegression  # noqa: E402
 from sklearn.metrics import (  # noqa: E402
     average_precision_score,
@@ -30,6 +31,7 @@ from sklearn.metrics import (  # noqa: E402
     precision_recall_curve,
 )
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV  # noqa: E402
+from sklearn.naive_bayes import GaussianNB  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
@@ -38,15 +40,15 @@ STRATEGIES = ("quantile", "uniform", "positives")
 
 
 @pytest.fixture(autouse=True)
-def _no_figure_stays():
+def _draw_and_close_figures():
     yield
     for number in plt.get_fignums():
-        plt.figure(number).canvas.draw()  # an axis that cannot be drawn shows only now
+        plt.figure(number).canvas.draw()  # an axis that cannot be drawn raises its error only here
     plt.close("all")
 
 
 def predictions(n=2000, rate=0.3, seed=0):
-    """Return labels and well-calibrated probabilities with ties, in single precision's values."""
+    """Return labels and calibrated probabilities with ties, all exact in float32."""
     rng = np.random.default_rng(seed)
     p = rng.beta(4 * rate, 4 * (1 - rate), n).astype(np.float32).round(3).astype(np.float64)
     return (rng.random(n) < p).astype(int), p
@@ -54,7 +56,7 @@ def predictions(n=2000, rate=0.3, seed=0):
 
 def fitted(cls=FocalXGBClassifier, **options):
     X, y = tables.binary(800)
-    names = np.where(y == 1, "fraud", "true")  # the second in sorted order counts as positive
+    names = np.where(y == 1, "fraud", "true")  # the positive class is the second in sorted order
     quiet = {"verbosity": -1} if cls is FocalLGBMClassifier else {}
     return cls(n_estimators=8, n_jobs=1, **quiet, **options).fit(X, names), X, names
 
@@ -62,14 +64,14 @@ def fitted(cls=FocalXGBClassifier, **options):
 # ---- imports -------------------------------------------------------------------------------------
 
 
-def test_importing_is_light():
+def test_import_loads_neither_matplotlib_nor_scikit_learn():
     code = "import focalboost.plotting, sys; print({'matplotlib', 'sklearn'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("module", ["matplotlib.pyplot", "sklearn.metrics"])
-def test_says_what_to_install(module, monkeypatch):
+def test_missing_libraries_are_named(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf'{module} is needed.*pip install "focalboost\[plot\]"'):
         PrecisionRecallDisplay.from_predictions(*predictions())
@@ -79,7 +81,7 @@ def test_says_what_to_install(module, monkeypatch):
 
 
 def test_loss_curves_are_the_losses():
-    """Drawn for a positive; here from a negative, the mirror image."""
+    """The display shows a row with label 1; here the same numbers come from label 0 and -margin."""
     display = LossCurvesDisplay.from_gammas(GAMMAS)
     left, middle, right = (panel.lines for panel in display.axes_)
     s = left[0].get_xdata()
@@ -103,12 +105,12 @@ def test_loss_curves_are_the_losses():
 def test_loss_curves_are_slopes_of_each_other():
     s = np.linspace(-6, 4, 20_001)
     display = LossCurvesDisplay.from_gammas([2.0], margins=s)
-    # Central differences, step 5e-4: errors of about h^2.
+    # Central differences with step h = 5e-4 have an error of about h^2 = 2.5e-7.
     assert_allclose(np.gradient(display.loss[0], s)[1:-1], display.gradient[0, 1:-1], atol=1e-6)
     assert_allclose(np.gradient(display.gradient[0], s)[1:-1], display.exact[0, 1:-1], atol=1e-6)
 
 
-def test_loss_curves_alpha_and_order():
+def test_loss_curves_sort_margins_and_scale_with_alpha():
     plain = LossCurvesDisplay.from_gammas([2.0], margins=[3, -1, 0])
     weighted = LossCurvesDisplay.from_gammas([2.0], alpha=(9.0, 0.25), margins=[-1, 0, 3])
     assert_array_equal(plain.margins, [-1, 0, 3])
@@ -116,10 +118,10 @@ def test_loss_curves_alpha_and_order():
         assert_allclose(getattr(weighted, name), 0.25 * getattr(plain, name))
 
 
-@pytest.mark.parametrize(("gammas", "said"), [((0,), False), ((0, 2), True)])
-def test_says_that_the_exact_curvature_is_negative_if_it_is(gammas, said):
+@pytest.mark.parametrize(("gammas", "negative"), [((0,), False), ((0, 2), True)])
+def test_legend_says_if_the_exact_curvature_is_negative(gammas, negative):
     legend = LossCurvesDisplay.from_gammas(gammas).axes_[2].get_legend()
-    assert ("negative" in legend.get_texts()[1].get_text()) is said
+    assert ("negative" in legend.get_texts()[1].get_text()) is negative
 
 
 # ---- reliability ---------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ def test_reliability_is_scikit_learns(strategy):
 
 
 def test_intervals_are_wilsons():
-    """Drawn as the ends of the bars; shares of 0 and 1 among them."""
+    """The ends of the bars, also at shares of 0 and 1."""
     n, positives = [50, 20, 400, 3, 9], [7, 0, 1, 3, 4]
     p = np.repeat([0.1, 0.3, 0.5, 0.7, 0.9], n)
     y = np.concatenate([np.arange(m) < k for m, k in zip(n, positives, strict=True)])
@@ -158,8 +160,8 @@ def test_rows_of_weight_0_do_not_count(strategy):
     keep = np.random.default_rng(1).random(len(y)) < 0.6
     zeros = ReliabilityDisplay.from_predictions(y, p, strategy=strategy, sample_weight=1.0 * keep)
     without = ReliabilityDisplay.from_predictions(y[keep], p[keep], strategy=strategy)
-    for ours, theirs in zip(zeros.curves["model"], without.curves["model"], strict=True):
-        assert_allclose(ours, theirs)
+    for with_zeros, kept in zip(zeros.curves["model"], without.curves["model"], strict=True):
+        assert_allclose(with_zeros, kept)
     assert zeros.base_rate == pytest.approx(y[keep].mean())
 
 
@@ -173,22 +175,23 @@ def test_weights_of_reliability():
     assert_allclose(curve.observed, observed)
     assert_allclose(curve.predicted, predicted)
     assert curve.brier == pytest.approx(brier_score_loss(y, p, sample_weight=w))
-    # A scale does not make them more; equal ones are as many rows as there are.
+    # Equal weights of any size give the intervals of unweighted rows.
     plain = ReliabilityDisplay.from_predictions(y, p, strategy="uniform").curves["model"]
     tens = np.full(len(y), 10.0)
     scaled = ReliabilityDisplay.from_predictions(y, p, strategy="uniform", sample_weight=tens)
     assert_allclose(scaled.curves["model"].lower, plain.lower)
+    # A weight of 3 is less evidence than three rows.
     inside = (curve.observed > 0) & (curve.observed < 1)
     repeated = ReliabilityDisplay.from_predictions(y_many, p_many, strategy="uniform")
-    assert (curve.lower < repeated.curves["model"].lower)[inside].all()  # fewer rows: less certain
+    assert (curve.lower < repeated.curves["model"].lower)[inside].all()
 
 
-def test_bins_with_as_many_positives_each():
+def test_bins_with_equal_numbers_of_positives():
     y, p = predictions(20_000, rate=0.02)
     display = ReliabilityDisplay.from_predictions(y, p, n_bins=8, strategy="positives")
     curve = display.curves["model"]
     assert curve.weight.sum() == len(y)
-    # Ties move a few.
+    # Equal predictions share a bin, which moves a few positives.
     assert_allclose(curve.observed * curve.weight, y.sum() / 8, atol=6)
     assert curve.weight[0] > 20 * curve.weight[-1]
     assert (np.diff(curve.predicted) > 0).all()
@@ -218,13 +221,13 @@ def test_scale(rate, scale, expected):
 
 
 def test_bins_without_a_positive_on_logarithmic_axes():
-    """A share of 0 cannot be drawn there: an arrow from its upper limit, and a gap in the line."""
+    """A share of 0 cannot be drawn: an arrow starts at its upper limit, and the line has a gap."""
     p = np.repeat([0.0, 0.001, 0.01, 0.1], 100)
     y = np.concatenate([np.zeros(200), np.arange(100) < 1, np.arange(100) < 12])
     edges = {"n_bins": 4, "strategy": "quantile"}
     display = ReliabilityDisplay.from_predictions(y, p, scale="log", **edges)
     x, height = display.lines_["model"].get_data()
-    assert_allclose(x, [0.001, 0.01, 0.1])  # predictions of 0 have no place at all
+    assert_allclose(x, [0.001, 0.01, 0.1])  # the bin of predictions 0 is left out
     assert_allclose(height, [np.nan, 0.01, 0.12])
     (arrow,) = display.ax_.containers[1].lines[2]
     top = arrow.get_segments()[0].max(axis=0)
@@ -241,28 +244,35 @@ def test_reliability_of_one_class(label, scale):
     assert_array_equal(display.curves["model"].observed, np.full(10, label))
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda classifier: classifier,
+        lambda classifier: make_pipeline("passthrough", classifier),
+        lambda classifier: GridSearchCV(classifier, {"focal_gamma": [2.0]}, cv=2),
+    ],
+    ids=["plain", "pipeline", "search"],
+)
 @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
-def test_focal_estimators_show_posterior_and_raw_score(cls):
+def test_focal_estimators_show_posterior_and_score(cls, wrap):
     classifier, X, names = fitted(cls)
-    y = names == "true"
-    pipeline = make_pipeline("passthrough", classifier)
-    search = GridSearchCV(classifier, {"focal_gamma": [2.0]}, cv=2).fit(X, names)
-    for estimator in (classifier, pipeline, search):
-        display = ReliabilityDisplay.from_estimator(estimator, X, names)
-        posterior = estimator.predict_proba(X)[:, 1]
-        expected = {
-            "recovered posterior": posterior,
-            "raw score": expit(estimator.decision_function(X)),
-        }
-        assert list(display.lines_) == list(expected)
-        for name, p in expected.items():
-            observed, predicted = calibration_curve(y, p, n_bins=10, strategy="quantile")
-            # Single-precision edges and predictions.
-            assert_allclose(display.lines_[name].get_xdata(), predicted, rtol=1e-6)
-            assert_allclose(display.lines_[name].get_ydata(), observed, rtol=1e-6)
-    assert np.abs(expected["raw score"] - posterior).max() > 0.02
-    named = ReliabilityDisplay.from_estimator(classifier, X, names, name="mine")
-    assert list(named.lines_) == ["mine, recovered posterior", "mine, raw score"]
+    estimator = wrap(classifier).fit(X, names)
+    display = ReliabilityDisplay.from_estimator(estimator, X, names)
+    posterior = estimator.predict_proba(X)[:, 1]
+    score = expit(estimator.decision_function(X))
+    assert list(display.lines_) == ["recovered posterior", "score"]
+    for line, p in zip(display.lines_.values(), (posterior, score), strict=True):
+        observed, predicted = calibration_curve(names == "true", p, n_bins=10, strategy="quantile")
+        # The predictions are float32, and calibration_curve computes in their precision.
+        assert_allclose(line.get_xdata(), predicted, rtol=1e-6)
+        assert_allclose(line.get_ydata(), observed, rtol=1e-6)
+    assert np.abs(score - posterior).max() > 0.02
+
+
+def test_name_of_a_focal_estimator():
+    classifier, X, names = fitted()
+    display = ReliabilityDisplay.from_estimator(classifier, X, names, name="mine")
+    assert list(display.lines_) == ["mine, recovered posterior", "mine, score"]
 
 
 def test_other_estimators_show_their_probabilities():
@@ -270,12 +280,12 @@ def test_other_estimators_show_their_probabilities():
     estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
     options = {"n_bins": 4, "strategy": "uniform", "sample_weight": np.arange(800) % 3}
     display = ReliabilityDisplay.from_estimator(estimator, X, y, **options)
-    again = ReliabilityDisplay.from_predictions(y, estimator.predict_proba(X)[:, 1], **options)
+    direct = ReliabilityDisplay.from_predictions(y, estimator.predict_proba(X)[:, 1], **options)
     assert list(display.curves) == ["LogisticRegression"]
-    for ours, theirs in zip(
-        display.curves["LogisticRegression"], again.curves["model"], strict=True
+    for shown, expected in zip(
+        display.curves["LogisticRegression"], direct.curves["model"], strict=True
     ):
-        assert_allclose(ours, theirs)
+        assert_allclose(shown, expected)
 
 
 # ---- precision and recall ------------------------------------------------------------------------
@@ -290,7 +300,7 @@ def test_precision_and_recall(weighted):
     )
     left, right = display.axes_
     share = np.ones(len(y)) / len(y) if w is None else w / w.sum()
-    assert_allclose(left.lines[0].get_ydata(), share @ y)  # no skill
+    assert_allclose(left.lines[0].get_ydata(), share @ y)  # the no-skill line
     for i, (name, score) in enumerate((("one", p), ("two", -p))):
         precision, recall, thresholds = precision_recall_curve(y, score, sample_weight=w)
         curve = left.lines[1 + i]
@@ -316,11 +326,13 @@ def test_precision_and_recall_of_an_estimator(cls):
     display = PrecisionRecallDisplay.from_estimator(classifier, X, names)
     ap = average_precision_score(names == "true", classifier.decision_function(X))
     assert display.curves[cls.__name__].average_precision == pytest.approx(ap)
-    import lightgbm as lgb
 
-    plain = lgb.LGBMClassifier(n_estimators=8, n_jobs=1, verbosity=-1).fit(
-        X, names
-    )  # no decision_function
+
+def test_precision_and_recall_without_decision_function():
+    X, y = tables.binary(800)
+    names = np.where(y == 1, "fraud", "true")
+    plain = GaussianNB().fit(X, names)
+    assert not hasattr(plain, "decision_function")
     curve = PrecisionRecallDisplay.from_estimator(plain, X, names, name="plain").curves["plain"]
     ap = average_precision_score(names == "true", plain.predict_proba(X)[:, 1])
     assert curve.average_precision == pytest.approx(ap)
@@ -355,7 +367,7 @@ def test_sweep_of_results():
 def test_sweep_without_log_loss_has_no_reference():
     ax = GammaSweepDisplay.from_results([1, 2], {"AP": [0.1, 0.2]}).ax_
     assert not [line for line in ax.lines if line.get_linestyle() == "--"]
-    assert ax.get_ylabel() == "AP"  # and no interval is spoken of
+    assert ax.get_ylabel() == "AP"  # without a remark on intervals
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -377,17 +389,19 @@ def test_sweep_of_a_search(nested):
         tried = [k for k, p in enumerate(results["params"]) if p[f"{step}focal_gamma"] == gamma]
         best = max(tried, key=lambda k: results["mean_test_score"][k])
         assert mean[i] == pytest.approx(results["mean_test_score"][best])
-        # Their standard deviation divides by n, the standard error's by n - 1.
+        # scikit-learn's standard deviation divides by n, that of the standard error by n - 1.
         error = 2 * results["std_test_score"][best] / np.sqrt(3 - 1)
         assert display.errors_["average_precision"][i] == pytest.approx(error)
     assert mean.max() == pytest.approx(search.best_score_)
     assert "2 standard errors, 3 splits" in display.ax_.get_ylabel()
 
 
-def test_search_with_several_metrics_and_failed_or_other_candidates():
+@pytest.fixture
+def search_of_two_metrics():
+    """A search whose five candidates are gamma 0 and 3, twice each, and one without a gamma."""
     X, y = tables.binary(300)
     estimator = FocalLGBMClassifier(n_estimators=2, n_jobs=1, verbosity=-1)
-    search = RandomizedSearchCV(
+    return RandomizedSearchCV(
         estimator,
         [{"focal_gamma": [0.0, 3.0], "num_leaves": [3, 5]}, {"num_leaves": [4]}],
         n_iter=5,
@@ -396,27 +410,29 @@ def test_search_with_several_metrics_and_failed_or_other_candidates():
         cv=2,
         random_state=0,
     ).fit(X, y)
-    results = search.cv_results_
+
+
+def test_search_leaves_out_failed_candidates_and_those_without_gamma(search_of_two_metrics):
+    results = search_of_two_metrics.cv_results_
     assert np.ma.getmaskarray(results["param_focal_gamma"]).sum() == 1
     of_3 = np.flatnonzero(results["param_focal_gamma"].filled(-1) == 3.0)
     best = of_3[results["mean_test_neg_log_loss"][of_3].argmax()]
-    results["split1_test_neg_log_loss"][best] = np.nan  # as if it had failed
-    (left,) = set(of_3) - {best}
-    display = GammaSweepDisplay.from_search(search)
+    (other,) = set(of_3) - {best}
+    results["split1_test_neg_log_loss"][best] = np.nan  # as if the fit had failed
+    display = GammaSweepDisplay.from_search(search_of_two_metrics)
     assert_array_equal(display.gammas, [0, 3])
     assert display.means_["neg_log_loss"][1] == pytest.approx(
-        results["mean_test_neg_log_loss"][left]
+        results["mean_test_neg_log_loss"][other]
     )
-    results["split0_test_neg_log_loss"][left] = np.nan
-    with pytest.raises(
-        ValueError, match="scores must be finite, all candidates with gamma 3 failed"
-    ):
-        GammaSweepDisplay.from_search(search)
-    search.refit = False
-    with pytest.raises(
-        ValueError, match=r"search must name one of its metrics in refit.*got.*False"
-    ):
-        GammaSweepDisplay.from_search(search)
+    results["split0_test_neg_log_loss"][other] = np.nan
+    with pytest.raises(ValueError, match=r"did not fail.*all candidates with gamma 3 failed"):
+        GammaSweepDisplay.from_search(search_of_two_metrics)
+
+
+def test_search_of_several_metrics_must_name_one(search_of_two_metrics):
+    search_of_two_metrics.refit = False
+    with pytest.raises(ValueError, match=r"search must name the metric to draw in refit.*False"):
+        GammaSweepDisplay.from_search(search_of_two_metrics)
 
 
 # ---- where they draw -----------------------------------------------------------------------------
@@ -431,7 +447,7 @@ DISPLAYS = {
 
 
 @pytest.mark.parametrize("kind", DISPLAYS)
-def test_draws_where_it_is_told(kind):
+def test_displays_draw_on_the_given_axes(kind):
     n, make = DISPLAYS[kind]
     figure, given = plt.subplots(1, n)
     display = make(given)
@@ -441,7 +457,7 @@ def test_draws_where_it_is_told(kind):
     assert plt.get_fignums() == [figure.number]
     assert all(panel.get_xlabel() and panel.get_ylabel() for panel in axes)
 
-    assert display.plot() is display  # and again, in a new figure of its own
+    assert display.plot() is display  # in a new figure
     again = np.ravel(display.axes_ if n > 1 else [display.ax_])
     assert len(plt.get_fignums()) == 2
     assert len(display.figure_.axes) == n
@@ -453,31 +469,31 @@ def test_draws_where_it_is_told(kind):
 
 
 @pytest.mark.parametrize("kind", ["reliability", "precision", "gamma"])
-def test_a_second_display_on_the_same_axes_can_be_told_from_the_first(kind):
+def test_two_displays_on_the_same_axes_look_different(kind):
     n, make = DISPLAYS[kind]
     given = plt.subplots(1, n)[1]
     make(given)
     make(given)
     handles, labels = np.ravel(given)[0].get_legend_handles_labels()
     references = ("perfect calibration", "no skill", r"$\gamma$ = 0")
-    is_curve = [not label.startswith(references) for label in labels]
-    lines = [
-        getattr(handle, "lines", [handle])[0]  # of an error bar
-        for handle, ours in zip(handles, is_curve, strict=True)
-        if ours
+    curves = [
+        handle
+        for handle, label in zip(handles, labels, strict=True)
+        if not label.startswith(references)
     ]
+    assert len(curves) == len(labels) - 1  # one reference line, not two
+    lines = [getattr(handle, "lines", [handle])[0] for handle in curves]  # an error bar has lines
     looks = {(line.get_color(), line.get_marker()) for line in lines}
     assert len(looks) == len(lines) >= 2
-    assert is_curve.count(False) == 1
 
 
-# ---- refusals ------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 reliability = ReliabilityDisplay.from_predictions
 precision = PrecisionRecallDisplay.from_predictions
 sweep = GammaSweepDisplay.from_results
 losses = LossCurvesDisplay.from_gammas
-REFUSED = [
+ERRORS = [
     (lambda: losses([]), r"gammas must have shape \(n,\) with n >= 1, got \(0,\)"),
     (lambda: losses(2.0), r"gammas must have shape \(n,\) with n >= 1, got \(\)"),
     (lambda: losses([-1.0]), "gammas must be >= 0, got -1"),
@@ -503,7 +519,6 @@ REFUSED = [
     ),
     (lambda: reliability(Y, P, scale="loglog"), "scale must be one of 'auto', .*got 'loglog'"),
     (lambda: reliability(Y, P, n_bins=0), "n_bins must be an integer >= 1, got 0"),
-    (lambda: reliability(Y, P, n_bins=2.0), "n_bins must be an integer >= 1, got 2.0"),
     (lambda: reliability(0 * Y, P, strategy="positives"), "labels must have a positive"),
     (
         lambda: reliability(Y, 2 * P),
@@ -518,7 +533,7 @@ REFUSED = [
     (lambda: precision(0 * Y, P), "labels must have at least two classes.*got only class 0"),
     (lambda: precision([0, 1], [1, 2], sample_weight=[1, 0]), "at least two classes with positive"),
 ]
-EITHER = [
+ERRORS_OF_BOTH = [
     (lambda f: f(Y + 1, P), "labels must be 0 or 1, got 2 at row"),
     (lambda f: f(np.where(Y, np.nan, 0.0), P), "labels must be 0 or 1, got nan at row"),
     (lambda f: f(np.where(Y, "yes", "no"), P), "labels must be real numbers, got dtype"),
@@ -529,66 +544,91 @@ EITHER = [
         r"'model' must have shape \(2000,\), one for each label, got \(1999,\)",
     ),
     (lambda f: f(Y, np.column_stack([1 - P, P])), r"must have shape \(2000,\).*got \(2000, 2\)"),
-    (lambda f: f(Y, {"a": P}, name="b"), "name must be None if predictions come in a dict.*'b'"),
+    (lambda f: f(Y, {"a": P}, name="b"), "name must be None if predictions are a dict.*'b'"),
     (lambda f: f(Y, {}), "predictions must be at least one array, got an empty dict"),
     (lambda f: f(Y, P, sample_weight=-P), "sample_weight must be finite and >= 0, got -"),
     (lambda f: f(Y, P, sample_weight=P[1:]), r"sample_weight must have shape \(2000,\)"),
 ]
-EITHER_ESTIMATOR = [
+ERRORS_OF_ESTIMATORS = [
     (
-        lambda f, e, X, y: f(e, X, np.where(y == "true", "true", "other")),
+        lambda call, e, X, y: call(e, X, np.where(y == "true", "true", "other")),
         r"\['fraud', 'true'\], got 'other'",
     ),
     (
-        lambda f, e, X, y: f(e, X, np.where(y == "true", 1, 0)),
+        lambda call, e, X, y: call(e, X, np.where(y == "true", 1, 0)),
         r"labels must be among .*got [01] at row 0",
     ),
     (
-        lambda f, e, X, y: f(e, X, y[1:]),
+        lambda call, e, X, y: call(e, X, y[1:]),
         r"must have shape \(799,\), one for each label, got \(800,\)",
     ),
     (
-        lambda f, e, X, y: f(LogisticRegression().fit(X, np.arange(len(y)) % 3), X, y),
+        lambda call, _, X, y: call(LogisticRegression().fit(X, np.arange(len(y)) % 3), X, y),
         r"estimator must have two classes, got \[0, 1, 2\]",
     ),
-    (lambda f, e, X, y: f(LinearRegression(), X, y), "estimator must have .*got LinearRegression"),
+    (
+        lambda call, _, X, y: call(LinearRegression(), X, y),
+        "estimator must have .*got LinearRegression",
+    ),
 ]
+by_display = pytest.mark.parametrize("display", [ReliabilityDisplay, PrecisionRecallDisplay])
 
 
-@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[m for _, m in REFUSED])
-def test_refusals(call, message):
+@pytest.mark.parametrize(("call", "message"), ERRORS, ids=[m for _, m in ERRORS])
+def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
     assert not plt.get_fignums()
 
 
-@pytest.mark.parametrize("display", [reliability, precision], ids=["reliability", "precision"])
-@pytest.mark.parametrize(("call", "message"), EITHER, ids=[m for _, m in EITHER])
-def test_refusals_of_both(display, call, message):
+@pytest.mark.parametrize("n_bins", [2.0, "ten", True])
+def test_n_bins_must_be_an_integer(n_bins):
+    with pytest.raises(TypeError, match=f"n_bins must be an integer >= 1, got {n_bins!r}"):
+        reliability(Y, P, n_bins=n_bins)
+
+
+@by_display
+@pytest.mark.parametrize(("call", "message"), ERRORS_OF_BOTH, ids=[m for _, m in ERRORS_OF_BOTH])
+def test_errors_of_both(display, call, message):
     with pytest.raises(ValueError, match=message):
-        call(display)
+        call(display.from_predictions)
 
 
-@pytest.mark.parametrize("display", [ReliabilityDisplay, PrecisionRecallDisplay])
-def test_refusals_of_estimators(display):
-    classifier, X, names = fitted()
-    for call, message in EITHER_ESTIMATOR:
-        with pytest.raises(ValueError, match=message):
-            call(display.from_estimator, classifier, X, names)
-    from sklearn.exceptions import NotFittedError
+@pytest.fixture(scope="module")
+def classifier():
+    return fitted()
 
+
+@by_display
+@pytest.mark.parametrize(
+    ("call", "message"), ERRORS_OF_ESTIMATORS, ids=[m for _, m in ERRORS_OF_ESTIMATORS]
+)
+def test_errors_of_estimators(display, classifier, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(display.from_estimator, *classifier)
+
+
+@by_display
+def test_estimators_must_be_fitted(display):
     with pytest.raises(NotFittedError):
-        display.from_estimator(FocalXGBClassifier(), X, names)
+        display.from_estimator(FocalXGBClassifier(), *tables.binary(20))
 
 
-def test_refusals_of_searches():
-    X, y = tables.binary(200)
+@pytest.mark.parametrize(
+    ("varied", "message"),
+    [
+        ({"num_leaves": [2, 3]}, "exactly one focal_gamma, its parameters are num_leaves"),
+        ({"focal_gamma": [(0.0, 2.0)]}, "focal_gamma must be a number for every candidate, got"),
+    ],
+)
+def test_errors_of_searches(varied, message):
     estimator = FocalLGBMClassifier(n_estimators=1, n_jobs=1, verbosity=-1)
-    other = GridSearchCV(estimator, {"num_leaves": [2, 3]}, cv=2).fit(X, y)
-    with pytest.raises(ValueError, match="varied one focal_gamma, its parameters are num_leaves"):
-        GammaSweepDisplay.from_search(other)
-    pairs = GridSearchCV(estimator, {"focal_gamma": [(0.0, 2.0)]}, cv=2).fit(X, y)
-    with pytest.raises(ValueError, match=r"focal_gamma must be numbers, got"):
-        GammaSweepDisplay.from_search(pairs)
-    with pytest.raises(ValueError, match="without cv_results_"):
-        GammaSweepDisplay.from_search(GridSearchCV(estimator, {"focal_gamma": [0.0]}))
+    search = GridSearchCV(estimator, varied, cv=2).fit(*tables.binary(200))
+    with pytest.raises(ValueError, match=message):
+        GammaSweepDisplay.from_search(search)
+
+
+def test_searches_must_be_fitted():
+    search = GridSearchCV(FocalLGBMClassifier(), {"focal_gamma": [0.0]})
+    with pytest.raises(ValueError, match=r"fitted GridSearchCV.*without cv_results_"):
+        GammaSweepDisplay.from_search(search)

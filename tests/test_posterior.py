@@ -1,4 +1,4 @@
-"""The recovered posterior inverts the risk, in the bulk and far out; prior shift."""
+"""Posteriors recovered from margins, class frequencies exchanged in them, and balanced weights."""
 
 import numpy as np
 import pytest
@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss, balanced_alpha, shift_prior
-from tests.oracles import BINARY, EPS, GAMMAS, SOFTMAX, softmax_margins
+from tests.oracles import BINARY, EPS, GAMMAS, SOFTMAX, binary_alpha, softmax_margins
 
 
 @pytest.mark.parametrize("loss", BINARY, ids=repr)
-def test_binary_posterior_makes_the_risk_stationary(loss):
+def test_binary_posterior_makes_the_expected_loss_stationary(loss):
     z = np.linspace(-30, 30, 121)
     eta = loss.posterior(z)
     g0, g1 = (loss.gradient_hessian(np.full(z.shape, y), z)[0] for y in (0, 1))
-    # 1 - eta is exact only to eps: in the tails the smaller class's term is compared with that.
+    # 1 - eta is exact only to eps, which in the tails is more than the term of the rarer class.
     assert_allclose((1 - eta) * g0, -eta * g1, rtol=1e-10, atol=4 * EPS * np.abs(g1).max())
     assert np.all(np.diff(eta) >= 0)
 
 
 @pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
-def test_softmax_posterior_makes_the_risk_stationary(loss):
+def test_softmax_posterior_makes_the_expected_loss_stationary(loss):
     z = np.random.default_rng(0).normal(scale=3, size=(50, loss.n_classes))
     eta = loss.posterior(z)
     assert_allclose(eta.sum(axis=1), 1, rtol=4 * EPS)
@@ -35,8 +35,8 @@ def test_softmax_posterior_makes_the_risk_stationary(loss):
 
 
 @given(eta=st.floats(1e-6, 1 - 1e-6), gamma=st.sampled_from(GAMMAS), alpha=st.floats(0.05, 0.95))
-def test_posterior_inverts_the_minimiser_of_the_risk(eta, gamma, alpha):
-    """Find the margin that minimises the expected loss from the loss's values alone."""
+def test_posterior_of_the_best_margin(eta, gamma, alpha):
+    """The margin that minimises the expected loss, found from values of the loss alone, gives eta."""
     loss = BinaryFocalLoss(gamma=gamma, alpha=alpha)
     z = np.linspace(-40, 40, 4001)
     for _ in range(3):
@@ -45,7 +45,7 @@ def test_posterior_inverts_the_minimiser_of_the_risk(eta, gamma, alpha):
         )
         z = np.linspace(z[max(best - 1, 0)], z[min(best + 1, 4000)], 4001)
     found = float(loss.posterior(z[best]))
-    # The minimum of a flat function is known to sqrt(eps) only, in the scale of its curvature.
+    # Values of a function locate its minimum to sqrt(eps) of its width only.
     assert abs(np.log(found / (1 - found)) - np.log(eta / (1 - eta))) < 1e-2
 
 
@@ -53,40 +53,43 @@ def test_posterior_inverts_the_minimiser_of_the_risk(eta, gamma, alpha):
 def test_gamma_zero_undoes_alpha_and_nothing_else(alpha):
     loss = BinaryFocalLoss(gamma=0.0, alpha=alpha)
     z = np.linspace(-10, 10, 41)
-    a0, a1 = (1.0, 1.0) if alpha is None else loss._alphas
+    a0, a1 = binary_alpha(loss)
     assert_allclose(loss.posterior(z), 1 / (1 + np.exp(-z) * a1 / a0), rtol=1e-13)
-    if alpha is None:
-        score = 1 / (1 + np.exp(-z))
-        assert np.all(np.abs(BinaryFocalLoss(2.0).posterior(z) - 0.5) >= np.abs(score - 0.5))
-        assert not np.allclose(BinaryFocalLoss(2.0).posterior(z), score, atol=0.05)
+
+
+def test_gamma_above_zero_moves_posteriors_away_from_one_half():
+    z = np.linspace(-10, 10, 41)
+    score, eta = 1 / (1 + np.exp(-z)), BinaryFocalLoss(2.0).posterior(z)
+    assert np.all(np.abs(eta - 0.5) >= np.abs(score - 0.5))
+    assert not np.allclose(eta, score, atol=0.05)
 
 
 @pytest.mark.parametrize("loss", BINARY, ids=repr)
-def test_binary_tails(loss):
-    for dtype in (np.float32, np.float64):
-        z = np.array([-1e4, -1e3, -700, 700, 1e3, 1e4], dtype=dtype)
-        eta = loss.posterior(z)
-        assert eta.dtype == dtype
-        assert np.all((eta >= 0) & (eta <= 1))
-        assert np.all(eta[:2] <= 1e-300)
-        assert np.all(eta[4:] == 1)
-    gamma = loss.gamma
-    if isinstance(gamma, float) and loss.alpha is None:
-        odds = np.log(
-            loss.posterior(-20.0)
-        )  # log-odds compress to (1 + g) z - log(1 + g), plus g z p
-        assert_allclose(odds, -(1 + gamma) * 20 - np.log1p(gamma) * -1, rtol=1e-4)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_tails(loss, dtype):
+    z = np.array([-1e4, -1e3, -700, 700, 1e3, 1e4], dtype=dtype)
+    eta = loss.posterior(z)
+    assert eta.dtype == dtype
+    assert np.all((eta >= 0) & (eta <= 1))
+    assert np.all(eta[:2] <= 1e-300)
+    assert np.all(eta[4:] == 1)
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_log_odds_far_out(gamma):
+    """They approach (1 + gamma) z + log(1 + gamma) for z towards minus infinity."""
+    eta = BinaryFocalLoss(gamma).posterior(-20.0)
+    assert_allclose(np.log(eta), -(1 + gamma) * 20 + np.log1p(gamma), rtol=1e-4)
 
 
 @pytest.mark.parametrize("loss", SOFTMAX, ids=repr)
-def test_softmax_tails(loss):
-    k = loss.n_classes
-    for scale in (700.0, 1e4):
-        z = np.random.default_rng(1).choice([-scale, 0.0, scale], size=(200, k))
-        eta = loss.posterior(z)
-        assert np.isfinite(eta).all()
-        assert np.all((eta >= 0) & (eta <= 1))
-        assert_allclose(eta.sum(axis=1), 1, rtol=4 * EPS)
+@pytest.mark.parametrize("scale", [700.0, 1e4])
+def test_softmax_tails(loss, scale):
+    z = np.random.default_rng(1).choice([-scale, 0.0, scale], size=(200, loss.n_classes))
+    eta = loss.posterior(z)
+    assert np.isfinite(eta).all()
+    assert np.all((eta >= 0) & (eta <= 1))
+    assert_allclose(eta.sum(axis=1), 1, rtol=4 * EPS)
 
 
 def test_single_vectors_and_scalars():
@@ -107,8 +110,8 @@ def test_shift_prior_multiplies_the_odds(eta, trained, target):
     assert_allclose(both[0], [1 - shifted[0], shifted[0]], rtol=1e-9)
 
 
-def test_shift_prior_recovers_a_model_of_the_whole_table():
-    """Undersampling changes the posterior by exactly this."""
+def test_shift_prior_undoes_undersampling():
+    """The frequencies of positives in a sample of the negatives become those in the whole table."""
     rng = np.random.default_rng(5)
     x = rng.integers(0, 4, 400_000)
     y = rng.random(len(x)) < np.array([0.001, 0.004, 0.02, 0.1])[x]
@@ -116,11 +119,11 @@ def test_shift_prior_recovers_a_model_of_the_whole_table():
     whole = np.array([y[x == v].mean() for v in range(4)])
     sampled = np.array([y[keep][x[keep] == v].mean() for v in range(4)])
     corrected = shift_prior(sampled, trained=y[keep].mean(), target=y.mean())
-    assert_allclose(corrected, whole, rtol=0.1)  # sampling noise of the negatives that were kept
+    assert_allclose(corrected, whole, rtol=0.1)  # noise of the sample
     assert np.all(sampled > 3 * whole)
 
 
-def test_shift_prior_keeps_certainty_and_dtype():
+def test_shift_prior_keeps_zero_one_and_the_dtype():
     shifted = shift_prior(np.array([0.0, 1.0], dtype=np.float32), 0.1, 0.01)
     assert shifted.dtype == np.float32
     assert shifted.tolist() == [0.0, 1.0]
@@ -137,6 +140,7 @@ def test_shift_prior_keeps_certainty_and_dtype():
         ([[0.5, 0.5]], 0.1, 0.2, "one frequency per column"),
         ([[0.5, 0.5]], [0.1, 0.9], [0.1, 0.1], "target must sum to 1"),
         ([[0.5, 0.5]], [0.2, 0.3, 0.5], [0.1, 0.9], "one frequency per column"),
+        ([0.5, 0.5], 0.1, [0.1, 0.9], "trained and target must both be numbers or both be vectors"),
         (["a"], 0.1, 0.2, "posterior must be real numbers"),
     ],
 )
@@ -158,13 +162,13 @@ def test_balanced_alpha_is_the_effective_number(beta):
     n = np.array([900, 90, 10])
     weight = balanced_alpha(y, beta=beta)
     assert_allclose(weight.sum(), 3)
-    if beta < 0.99999:  # the plain formula has digits left
+    if beta < 0.99999:
         assert_allclose(weight / weight[0], (1 - beta**900) / (1 - beta**n), rtol=1e-9)
-    else:
+    else:  # 1 - beta^n has no digits left; its limit is n (1 - beta)
         assert_allclose(weight / weight[0], 900 / n, rtol=1e-6)
 
 
-def test_balanced_alpha_goes_into_either_loss():
+def test_either_loss_takes_balanced_alpha():
     y = np.repeat([0, 1], [95, 5])
     assert BinaryFocalLoss(2.0, alpha=balanced_alpha(y)).alpha[1] == 10.0
     assert SoftmaxFocalLoss(2, alpha=balanced_alpha(y)).alpha[1] == 10.0

@@ -1,4 +1,4 @@
-"""The example behind ``make demo``: its figures, its picture, and one sentence for what is wrong."""
+"""The example behind ``make demo``: its metrics, its picture, and its one-sentence errors."""
 
 import importlib.util
 from pathlib import Path
@@ -63,13 +63,14 @@ def test_any_file(run, name):
     assert (status, err) == (0, "")
     assert f"{name}: 2,000 rows, 3 features" in out
     for model in ("XGBoost, log loss", "XGBoost, focal", "LightGBM, log loss", "LightGBM, focal"):
-        assert model in out  # not cut short: the table fits into 80 columns
-    assert "…" not in out
+        assert model in out
+    assert "…" not in out  # rich cuts texts with this sign; the table fits into 80 columns
+    assert "score posterior score posterior" in out  # heads of the columns of log loss and Brier
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000
 
 
-def test_split_by_time_and_named_positives(run, frame):
+def test_split_by_time_with_a_named_positive(run, frame):
     status, out, _, _ = run(
         "--target", "status", "--positive", "fraud", "--time", "day", "--drop", "label"
     )
@@ -78,7 +79,7 @@ def test_split_by_time_and_named_positives(run, frame):
     assert f"split by day, the later 30 % ({late} positives)" in out
 
 
-def test_embedded_table(monkeypatch, tmp_path, capsys):
+def test_simulated_table(monkeypatch, tmp_path, capsys):
     small = quickstart.make_fraud(6_000, fraud_rate=0.02)
     monkeypatch.setattr(quickstart, "make_fraud", lambda: small)
     assert quickstart.main([*QUICK, "--output", str(tmp_path / "new" / "curves.png")]) == 0
@@ -95,7 +96,7 @@ def test_recall_at_alerts():
     assert quickstart.recall_at_alerts(y, score, 0.3) == pytest.approx(2 / 3)
 
 
-def test_reliability_bins_share_the_positives():
+def test_reliability_bins_have_equal_numbers_of_positives():
     rng = np.random.default_rng(0)
     p = rng.random(50_000) ** 4
     y = (rng.random(50_000) < p).astype(int)
@@ -134,7 +135,11 @@ def test_reading_follows_the_numbers(change, word):
         (["--target", "label", "--gamma", "nan"], "gamma must be"),
         (
             ["--target", "label", "--drop", "label"],
-            "--target label must not be in --time or --drop",
+            "--target label must not be named in --time or --drop",
+        ),
+        (
+            ["--target", "label", "--time", "day", "--drop", "day"],
+            "--time day must not be named in --drop",
         ),
         ([], "--target must name the column"),
     ],
@@ -145,38 +150,60 @@ def test_wrong_options_are_one_sentence(run, options, sentence):
     assert sentence in err.splitlines()[-1]
 
 
-def test_wrong_data_is_one_sentence(run, frame, tmp_path, capsys):
-    few = frame.assign(label=(np.arange(len(frame)) < 5).astype(int))
-    constant = frame.assign(label=0)
-    early = frame.assign(label=(np.arange(len(frame)) < 100).astype(int))
-    only = frame[["label"]]
-    keep = ("--target", "label", "--drop", "status", "day")
-    for table, options, sentence in (
-        (few, keep, "both classes must have at least 20 rows, got 1995 negatives and 5 positives"),
-        (constant, keep, "target 'label' must have two values, it is always 0"),
+def first_are_positive(k):
+    """Return a change of the frame: only its first k rows are positive."""
+    return lambda frame: frame.assign(label=(np.arange(len(frame)) < k).astype(int))
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "sentence"),
+    [
         (
-            early,
-            ("--target", "label", "--time", "day", "--drop", "status"),
-            "the later part must have",
+            first_are_positive(5),
+            ("--drop", "status", "day"),
+            "both classes must have at least 20 rows, got 1995 negatives and 5 positives",
         ),
-        (only, ("--target", "label"), "no feature is left"),
-    ):
-        status, _, err, picture = run(*options, frame=table)
-        assert (status, picture.exists()) == (2, False)
-        assert sentence in err
-        assert err.count("\n") == 1
-    for name, content in (("empty.csv", ""), ("noise.parquet", "no parquet")):
-        (tmp_path / name).write_text(content)
-        assert quickstart.main(["--data", str(tmp_path / name), "--target", "label"]) == 2
-        assert "must be a CSV or parquet file" in capsys.readouterr().err
-    assert quickstart.main(["--data", str(tmp_path / "absent.csv"), "--target", "label"]) == 2
-    assert "--data must be a file" in capsys.readouterr().err
+        (
+            first_are_positive(0),
+            ("--drop", "status", "day"),
+            "target 'label' must have two values, it is always 0",
+        ),
+        (
+            first_are_positive(100),
+            ("--time", "day", "--drop", "status"),
+            "split by 'day', the later part must have at least 10 rows of both classes, "
+            "got 600 negatives and 0 positives",
+        ),
+        (lambda frame: frame[["label"]], (), "besides the target must be a feature, got none"),
+    ],
+)
+def test_wrong_data_is_one_sentence(run, frame, change, options, sentence):
+    status, _, err, picture = run("--target", "label", *options, frame=change(frame))
+    assert (status, picture.exists()) == (2, False)
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.csv", "", "must be a CSV or parquet file"),
+        ("noise.parquet", "no parquet", "must be a CSV or parquet file"),
+        ("absent.csv", None, "--data must be a file"),
+    ],
+)
+def test_wrong_files_are_one_sentence(tmp_path, capsys, name, content, sentence):
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    assert quickstart.main(["--data", str(path), "--target", "label"]) == 2
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "option", [["--rounds", "0"], ["--output", "curves.txt"], ["--target", "y"]]
 )
-def test_options_without_data(option, capsys):
+def test_wrong_options_without_data(option, capsys):
     with pytest.raises(SystemExit) as stop:
         quickstart.main(option)
     assert stop.value.code == 2

@@ -1,8 +1,8 @@
 """The formulas fused into one pass over the rows: the compiled kernel, loaded with ctypes.
 
-``derivatives`` answers what the kernel can take and returns None for everything else: another array
-library, an unusual dtype, a label or margin that is not allowed, no kernel on this machine. The caller
-then asks the formulas in NumPy, which know every error message. No loss object comes here.
+``derivatives`` returns None for what the kernel cannot take: another array library, an unusual dtype, a
+label or margin that is not allowed, no kernel on this machine. The caller then asks the formulas in
+NumPy, whose checks name what is wrong. Parameters of a loss come as numbers.
 
 The environment variable FOCALBOOST_KERNEL chooses: ``auto`` (the best instruction set of the machine),
 ``numpy`` (no kernel), or an instruction set by name.
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 VARIABLE = "FOCALBOOST_KERNEL"
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
-_POLICIES = {"exact": 0, "guarded": 1, "expected": 2}
+POLICIES = {"exact": 0, "guarded": 1}
 _TYPES = {
     np.dtype(name): code
     for code, name in enumerate(("f4", "f8", "i1", "u1", "i2", "i4", "i8"))
@@ -61,7 +61,7 @@ class _Job(ctypes.Structure):
 @cache
 def _library() -> ctypes.CDLL | None:
     """Return the compiled kernel, or None where the package was installed without one."""
-    for folder in __path__:  # an editable install has the sources and what was built apart
+    for folder in __path__:  # an editable install keeps sources and compiled files in two folders
         for file in sorted(Path(folder).glob("*focal_kernel.*")):
             if file.suffix in (".so", ".dylib", ".dll"):
                 library = ctypes.CDLL(str(file))
@@ -71,7 +71,7 @@ def _library() -> ctypes.CDLL | None:
 
 
 def available() -> tuple[str, ...]:
-    """Return the instruction sets that were compiled in and that this machine has, worst first."""
+    """Return the instruction sets that were compiled in and that this machine has, slowest first."""
     library = _library()
     mask = 0 if library is None else library.focal_available()
     return tuple(name for i, name in enumerate(INSTRUCTION_SETS) if mask >> i & 1)
@@ -83,16 +83,16 @@ def chosen() -> str:
     Raises
     ------
     ValueError
-        If FOCALBOOST_KERNEL asks for what is not there.
+        If FOCALBOOST_KERNEL names an instruction set that is not available.
     """
     wanted = os.environ.get(VARIABLE, "auto")
     if wanted == "numpy":
         return wanted
-    there = available()
+    names = available()
     if wanted == "auto":
-        return there[-1] if there else "numpy"
-    if wanted not in there:
-        allowed = ", ".join(("auto", "numpy", *there))
+        return names[-1] if names else "numpy"
+    if wanted not in names:
+        allowed = ", ".join(("auto", "numpy", *names))
         raise ValueError(f"{VARIABLE} must be one of {allowed} on this machine, got {wanted!r}")
     return wanted
 
@@ -121,20 +121,14 @@ def derivatives(
     """Return gradient and curvature in the margin's shape, or None if the kernel cannot take this.
 
     ``gamma`` and ``alpha`` have one entry per label. The curvature is at least ``floor`` before weights,
-    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F". ``out``
-    of that dtype, order and the margin's shape is written to in place of new arrays.
+    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F". ``out``:
+    two arrays of that dtype, order and the margin's shape that are written to and returned.
     """
     path = chosen()
-    if path == "numpy" or not isinstance(margin, np.ndarray) or margin.size == 0:
+    if path == "numpy" or not _takes(margin, None if binary else len(gamma)):
         return None
-    if margin.dtype not in (np.float32, np.float64) or margin.ndim != (
-        margin.ndim if binary else 2
-    ):
-        return None
-    if not binary and margin.shape[1] != len(gamma):
-        return None
-    labels = _readable(np.asarray(y))
-    if labels is None or labels.shape != (margin.shape if binary else margin.shape[:1]):
+    labels = _labels(np.asarray(y), margin.shape if binary else margin.shape[:1])
+    if labels is None:
         return None
     weights = None
     if sample_weight is not None:
@@ -145,7 +139,7 @@ def derivatives(
     margin = np.require(margin, requirements=("F" if by_class else "C", "A"))
     kind = np.dtype(margin.dtype if dtype is None else dtype)
     layout: Any = order
-    gradient, bent = out or (np.empty(margin.shape, kind, layout) for _ in range(2))
+    gradient, second = out or (np.empty(margin.shape, kind, layout) for _ in range(2))
     gammas, alphas = np.array(gamma, np.float64), np.array(alpha, np.float64)
     rows = margin.size if binary else len(margin)
     job = _Job(
@@ -153,7 +147,7 @@ def derivatives(
         label=labels.ctypes.data,
         weight=None if weights is None else weights.ctypes.data,
         gradient=gradient.ctypes.data,
-        curvature=bent.ctypes.data,
+        curvature=second.ctypes.data,
         gamma=gammas.ctypes.data,
         alpha=alphas.ctypes.data,
         rows=rows,
@@ -166,24 +160,33 @@ def derivatives(
         output_type=_TYPES[kind],
         margin_by_class=by_class,
         output_by_class=order == "F",
-        policy=_POLICIES[curvature],
+        policy=POLICIES[curvature],
         halves=halves(gamma),
         floor=floor,
         factor=factor,
     )
-    return None if _run(job, INSTRUCTION_SETS.index(path), n_threads) else (gradient, bent)
+    return None if _run(job, INSTRUCTION_SETS.index(path), n_threads) else (gradient, second)
 
 
-def _readable(array: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the array so that the kernel can read it from its start to its end."""
+def _takes(margin: Any, n_classes: int | None) -> bool:
+    """Tell whether the kernel reads such margins: any shape, or (n, K) if there are classes."""
+    if not isinstance(margin, np.ndarray) or margin.dtype not in (np.float32, np.float64):
+        return False
+    fits = n_classes is None or (margin.ndim == 2 and margin.shape[1] == n_classes)
+    return fits and margin.size > 0
+
+
+def _labels(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Return labels contiguous and aligned, or None if the kernel cannot read them."""
     if array.dtype == np.bool_:
         array = array.view(np.uint8)
-    if array.dtype not in _TYPES:
+    if array.dtype not in _TYPES or array.shape != shape:
         return None
     return np.require(array, requirements=("C", "A"))
 
 
 def _weights(w: NDArray[Any], margin: NDArray[Any], binary: bool) -> NDArray[Any] | None:
+    """Return weights contiguous and aligned, one for each margin or row of classes, or None."""
     if w.shape != margin.shape[:1] or w.dtype.kind not in "fiub" or not w.any():
         return None
     if w.dtype not in (np.float32, np.float64):
@@ -194,7 +197,7 @@ def _weights(w: NDArray[Any], margin: NDArray[Any], binary: bool) -> NDArray[Any
 
 
 def _run(job: _Job, instruction_set: int, n_threads: int) -> int:
-    """Run the job in as many parts as pay, and return the complaints of all."""
+    """Run the job on so many threads that each has enough to do; return the complaints of all."""
     library = _library()
     assert library is not None
     values = job.rows * job.classes
@@ -211,7 +214,7 @@ def _run(job: _Job, instruction_set: int, n_threads: int) -> int:
     def run(part: _Job) -> int:
         return int(library.focal_run(ctypes.byref(part), instruction_set))
 
-    # The calling thread works too: one fewer to wake.
+    # The calling thread takes the first part, so that one thread fewer must be woken.
     others = [_pool().submit(run, part) for part in jobs[1:]]
     complaints = run(jobs[0])
     for other in others:
@@ -231,6 +234,6 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="focalboost")
 
 
-# A forked child has the pool but not its threads.
+# A forked child inherits the pool without its threads, and would wait for them forever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,8 +1,7 @@
 """The fused pass on a CUDA device: kernel.cu, compiled when first used and launched through CuPy.
 
-Labels, weights and parameters go to the device once, in a ``Resident``; a round then moves the margins
-there (not even them, if they are there already) and four bytes back, which say whether a margin was not
-finite. No loss object comes here, and no host.
+Labels, weights and parameters are uploaded once, in a ``Resident``. A round then uploads the margins,
+unless they are on the device already, and reads back four bytes: whether a margin was not finite.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from focalboost._kernel import _POLICIES, halves
+from focalboost._kernel import POLICIES, halves
 from focalboost._namespace import Array
 
 _THREADS = 256
-_MOST_BLOCKS = 1 << 16  # the kernel's threads then take several rows each
+_MOST_BLOCKS = 1 << 16  # with more rows than this allows, a thread takes several
 
 
 @cache
@@ -34,8 +33,8 @@ def cupy() -> Any:
     """
     remedy = (
         "device='cuda' computes gradients with CuPy 14 or newer: pip install \"focalboost[gpu]\" (for "
-        "CUDA 13; cupy-cuda12x[ctk] for CUDA 12). Next to XGBoost on the device, xgboost.train with "
-        "obj=Objective(loss) takes them from the host"
+        "CUDA 13; cupy-cuda12x[ctk] for CUDA 12). Without CuPy, pass obj=Objective(loss) to "
+        "xgboost.train: gradients are then computed on the CPU while XGBoost runs on the device"
     )
     try:
         import cupy as found
@@ -78,7 +77,7 @@ def _source() -> str:
 def _kernel(name: str, halves: int, policy: int) -> Any:
     options = (
         "--std=c++17",
-        "-fmad=false",  # fma where it is written, so that rounding is the processor's
+        "-fmad=false",  # fma only where the source says so: the device then rounds as the CPU does
         "-DFOCAL_ISA=cuda",
         f"-DFOCAL_HALVES={halves}",
         f"-DFOCAL_POLICY={policy}",
@@ -113,7 +112,7 @@ class Resident:
         binary: bool,
         ordinal: int,
     ) -> Self:
-        """Upload labels and weights that have been checked; those on the device already stay there."""
+        """Upload labels and weights that have been checked, unless they are on the device already."""
         with on(ordinal):
             cp = cupy()
             return cls(
@@ -139,17 +138,16 @@ class Resident:
             If a margin is not finite.
         """
         cp = cupy()
-        with cp.cuda.Device(self.ordinal):  # which is there: it has the labels
+        with cp.cuda.Device(self.ordinal):
             z = _contiguous(margin, cp.float32)
-            gradient, bent = cp.empty(z.shape, cp.float32), cp.empty(z.shape, cp.float32)
+            gradient, second = cp.empty(z.shape, cp.float32), cp.empty(z.shape, cp.float32)
             rows = z.size if self.binary else z.shape[0]
             if rows == 0:
-                return gradient, bent
-            # Margins of a row: several targets of one weight, or the classes.
+                return gradient, second
+            # Margins of a row: its targets, which share a weight, or its classes.
             per_row = z.size // z.shape[0]
-            policy = _POLICIES[curvature]
-            power = -1 if curvature == "expected" else self.halves
-            kernel = _kernel("binary_rows" if self.binary else "softmax_rows", power, policy)
+            name = "binary_rows" if self.binary else "softmax_rows"
+            kernel = _kernel(name, self.halves, POLICIES[curvature])
             blocks = min((rows + _THREADS - 1) // _THREADS, _MOST_BLOCKS)
             null, complaint = np.uint64(0), cp.zeros(1, dtype=cp.int32)
             kernel(
@@ -158,12 +156,12 @@ class Resident:
                 (
                     *(z, self.label, null if self.weight is None else self.weight),
                     *(self.gamma, self.alpha, np.int64(rows), np.int32(per_row)),
-                    *(np.float64(floor), np.float64(factor), gradient, bent, complaint),
+                    *(np.float64(floor), np.float64(factor), gradient, second, complaint),
                 ),
             )
             if int(complaint[0]):  # waits for the kernel, as the host's next step would
                 raise ValueError("margin must be finite, got NaN or infinity")
-            return gradient, bent
+            return gradient, second
 
 
 def _contiguous(values: Array, dtype: Any) -> Any:

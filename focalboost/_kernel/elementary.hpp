@@ -5,7 +5,7 @@
 
 #pragma once
 
-#if defined(__CUDACC_RTC__)  // CUDA's runtime compiler: no C++ library, functions of its own
+#if defined(__CUDACC_RTC__)  // CUDA's runtime compiler has no C++ library, and brings these functions itself
 using int32_t = int;
 using uint32_t = unsigned int;
 using int64_t = long long;
@@ -23,7 +23,7 @@ using uint64_t = unsigned long long;
 #define FOCAL_APART __declspec(noinline)
 #else
 #define FOCAL_INLINE inline __attribute__((always_inline))
-#define FOCAL_APART __attribute__((noinline))  // or every caller has a copy
+#define FOCAL_APART __attribute__((noinline))  // inlined, every caller would have a copy
 #endif
 
 namespace FOCAL_ISA {

@@ -1,11 +1,10 @@
-// The formulas of docs/math.md for one row, in its letters; focalboost/_binary.py and curvature.py say the same
-// in array form, and a test holds the two together.
+// The formulas of docs/math.md for one row, in its letters. focalboost/_binary.py, _softmax.py and _curvature.py
+// have the same formulas for arrays, and a test compares the two.
 //
 //   s margin of the observed class, p = sigmoid(s), q = sigmoid(-s), L = -log p, M = -log q, g = gamma
 //   slope      A = q^g (q + g p L)                                       minus the first derivative
 //   hessian    q^g [(1 + 2g) p q - g (q - g p) p L]
 //   guarded    hessian for s >= 0, else max(hessian, (A(s) - A(-s)) / (2 |s|))
-//   expected   (A0 h1 + A1 h0) / (A0 + A1), weights inside, the subscript the label
 //
 // Compiled for every instruction set by kernel.cpp, and for CUDA by kernel.cu.
 
@@ -18,7 +17,7 @@ namespace FOCAL_ISA {
 template <class T>
 struct Terms {
   T p, q, L, M;
-  T size, log1p_e;  // of which L and M are sums: q^g needs them apart
+  T size, log1p_e;  // L and M are their sums; q^g needs the two terms separately
   bool right;
 
   FOCAL_INLINE Terms mirror() const { return {q, p, M, L, size, log1p_e, !right}; }
@@ -69,11 +68,11 @@ FOCAL_INLINE T hessian(const Terms<T>& t, T power, T g) {
   return power * fma_(T(1) + g + g, t.p * t.q, -(g * fma_(-g, t.p, t.q)) * (t.p * t.L));
 }
 
-// Below, the chord loses more digits than the exact derivative differs from it.
+// Closer to 0 than this, the chord loses more digits than the exact derivative differs from it.
 FOCAL_INLINE float near_zero(float) { return 3e-4f; }
 FOCAL_INLINE double near_zero(double) { return 1e-6; }
 
-enum Policy { Exact = 0, Guarded = 1, Expected = 2 };
+enum Policy { Exact = 0, Guarded = 1 };
 
 template <class T>
 struct Pair {
@@ -106,18 +105,10 @@ struct Binary {
 
 template <int halves, int policy, class T>
 FOCAL_INLINE Pair<T> binary_row(T z, bool positive, T w, const Binary<T>& loss) {
-  if constexpr (policy == Expected) {
-    const Terms<T> t = terms(z), m = t.mirror();
-    const Pair<T> of1 = observed<halves, Exact>(t, loss.g1), of0 = observed<halves, Exact>(m, loss.g0);
-    const T A1 = -loss.a1 * of1.gradient, A0 = -loss.a0 * of0.gradient;
-    const T mean = (A0 * (loss.a1 * of1.curvature) + A1 * (loss.a0 * of0.curvature)) / (A0 + A1);
-    return {(positive ? -A1 : A0) * w, larger(mean, loss.floor) * w * loss.factor};
-  } else {
-    const T wa = w * (positive ? loss.a1 : loss.a0);
-    const Gamma<T> g{positive ? loss.g1.value : loss.g0.value, positive ? loss.g1.low : loss.g0.low};
-    const Pair<T> of = observed<halves, policy>(terms(positive ? z : -z), g);
-    return {(positive ? of.gradient : -of.gradient) * wa, larger(of.curvature, loss.floor) * wa * loss.factor};
-  }
+  const T wa = w * (positive ? loss.a1 : loss.a0);
+  const Gamma<T> g{positive ? loss.g1.value : loss.g0.value, positive ? loss.g1.low : loss.g0.low};
+  const Pair<T> of = observed<halves, policy>(terms(positive ? z : -z), g);
+  return {(positive ? of.gradient : -of.gradient) * wa, larger(of.curvature, loss.floor) * wa * loss.factor};
 }
 
 // ---- softmax ---------------------------------------------------------------------------------------
@@ -154,14 +145,14 @@ struct Row {
   T g_top, h_top, h_true;
 
   FOCAL_INLINE Pair<T> of_class(T x, bool is_top, bool is_true) const {
-    const T r = x * r_per_x, q = T(1) - x * p_per_x;  // p <= 1/2: J apart
-    const T bare = larger(r * fma_(B_h, r, A_h * q), least);
-    const T slope = is_top ? g_top : A_g * r, bend = is_top ? h_top : bare;
-    return {is_true ? -A_g : slope, is_true ? h_true : bend};
+    const T r = x * r_per_x, q = T(1) - x * p_per_x;  // p <= 1/2 for all classes but J
+    const T exact = larger(r * fma_(B_h, r, A_h * q), least);
+    const T slope = is_top ? g_top : A_g * r, curvature = is_top ? h_top : exact;
+    return {is_true ? -A_g : slope, is_true ? h_true : curvature};
   }
 };
 
-// others = total - x_true, summed apart; wa = alpha_t times the sample weight.
+// others = total - x_true, a sum of its own so that nothing cancels; wa = alpha_t times the sample weight.
 template <int halves, int policy, class T>
 FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_, T x_true, bool true_top, double g,
                                 double wa, double floor, double factor) {
@@ -209,47 +200,6 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
           T(A * r_top * wa),
           T(larger(h_J, floor) * scale),
           T(larger(h_t, floor) * scale)};
-}
-
-// The expected policy, unweighted: calls write(j, curvature) for each class. behind(j) = log of the share of j
-// among the classes other than J, so that p_j = share rest / (1 + rest). Three passes over the classes, because
-// their number has no bound and a scratch array would.
-template <class Behind, class Write>
-FOCAL_INLINE void expected_row(int k, int top, double log_rest, const double* gamma, const double* alpha,
-                               const Behind& behind, const Write& write) {
-  struct Class {
-    double p, q, share;
-    double log_post;          // up to a constant of the row
-    double c, b;              // per posterior
-  };
-  const double rest = exp_of(log_rest), sum = 1.0 + rest, inverse = 1.0 / sum, log_sum = log1p_of(rest, inverse);
-  const auto of = [&](int j) {
-    const bool is_top = j == top;
-    const double log_share = is_top ? 0.0 : behind(j), share = is_top ? 0.0 : exp_of(log_share);
-    const double log_p = is_top ? -log_sum : log_share + log_rest - log_sum, p = exp_of(log_p);
-    const double q = is_top ? rest * inverse : 1.0 - p, L = -log_p, g = gamma[j];
-    const double log_q = is_top ? log_rest - log_sum : log_of(q);
-    const double L_per_q = !is_top ? L / q : rest > 0 ? log_sum / rest * sum : 1.0;
-    const double weight = alpha[j] * exp_of(g * log_q), u_per_q = fma_(g * p, L_per_q, 1.0);
-    return Class{p, q, share, log_p - log_of(alpha[j]) - g * log_q - log_of(u_per_q), weight * u_per_q,
-                 weight * g * (2 * p * q - (q - (g - 1) * p) * (p * L))};
-  };
-  double most = of(0).log_post;
-  for (int j = 1; j < k; ++j) most = larger(most, of(j).log_post);
-  double total = 0, c = 0, off = 0, b_top = 0;
-  for (int j = 0; j < k; ++j) {
-    const Class at = of(j);
-    const double post = exp_of(at.log_post - most);
-    total += post;
-    c += post * at.c;
-    if (j == top) b_top = post * at.b;
-    else off += post * at.b / (at.q * at.q);
-  }
-  for (int j = 0; j < k; ++j) {
-    const Class at = of(j);
-    const double b = exp_of(at.log_post - most) * at.b, own = j == top ? 0.0 : b / (at.q * at.q);
-    write(j, (c * at.p * at.q + b + at.p * at.p * (off - own) + b_top * at.share * at.share) / total);
-  }
 }
 
 }  // namespace FOCAL_ISA

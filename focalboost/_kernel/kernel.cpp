@@ -1,6 +1,6 @@
 // Gradient and curvature of all rows in one pass. Compiled once for each instruction set, into a namespace of its
-// name (FOCAL_ISA): the compiler vectorises the loops over a block of rows. Rows never meet, so a result
-// depends neither on blocks nor on threads.
+// name (FOCAL_ISA): the compiler vectorises the loops over a block of rows. Each row is computed by itself, so that
+// a result depends neither on blocks nor on threads.
 
 #include "kernel.hpp"
 
@@ -35,7 +35,7 @@ FOCAL_APART bool read_weights(const Job& job, int64_t row, int n, T* to) {
   return !read_as(static_cast<const double*>(job.weight) + row, n, to, most);
 }
 
-// Labels become int32; what is no whole number in [0, classes) is complained about and read as 0.
+// Labels become int32. A value that is no whole number in [0, classes) makes it return false, and counts as 0.
 template <class Source>
 bool labels_of(const Source* from, int n, int32_t classes, int32_t* to) {
   uint32_t bad = 0;
@@ -196,18 +196,7 @@ int32_t softmax_rows(const Job& job) {
         h[i] = static_cast<Out>(pair.curvature);
       }
       copy(g, 1, gradient, to_row, n);
-      if constexpr (policy != Expected) copy(h, 1, curvature, to_row, n);
-    }
-
-    if constexpr (policy == Expected) {
-      for (int i = 0; i < n; ++i) {
-        const double log_total = log_of(static_cast<double>(total[i])), w = weight[i] * job.factor;
-        const double z_2 = second[i], log_rest = (z_2 - static_cast<double>(first[i])) + log_total;
-        expected_row(
-            k, top[i], log_rest, job.gamma, job.alpha,
-            [&](int j) { return static_cast<double>(z[i * at_row + j * at_class]) - z_2 - log_total; },
-            [&](int j, double h) { out_h[i * to_row + j * to_class] = static_cast<Out>(larger(h, job.floor) * w); });
-      }
+      copy(h, 1, curvature, to_row, n);
     }
   }
   std::free(x);
@@ -221,7 +210,6 @@ int32_t shape_of(const Job& job) {
 
 template <class T, class Out, int policy>
 int32_t rows_of(const Job& job) {
-  if constexpr (policy == Expected) return shape_of<T, Out, General, policy>(job);
   switch (job.halves) {
     case 0: return shape_of<T, Out, 0, policy>(job);
     case 1: return shape_of<T, Out, 1, policy>(job);
@@ -233,11 +221,7 @@ int32_t rows_of(const Job& job) {
 
 template <class T, class Out>
 int32_t policy_of(const Job& job) {
-  switch (job.policy) {
-    case Exact: return rows_of<T, Out, Exact>(job);
-    case Guarded: return rows_of<T, Out, Guarded>(job);
-    default: return rows_of<T, Out, Expected>(job);
-  }
+  return job.policy == Exact ? rows_of<T, Out, Exact>(job) : rows_of<T, Out, Guarded>(job);
 }
 
 }  // namespace

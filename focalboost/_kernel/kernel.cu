@@ -1,8 +1,7 @@
 // Gradient and curvature of all rows in one pass on a CUDA device: the formulas of formulas.hpp, one thread a row.
-// Compiled when first used, by cuda.py, which sets FOCAL_HALVES and FOCAL_POLICY. float32 margins and results, in
-// C order. With -fmad=false it rounds as a processor with fma does, but for subnormal results, which CuPy's
-// options make 0.
-// Labels and weights were checked when they came to the device; margins are checked here.
+// cuda.py compiles it when it is first used, and sets FOCAL_HALVES and FOCAL_POLICY. Margins and results are float32,
+// in C order. With -fmad=false it rounds as a CPU with fma does, except that CuPy's options make subnormal
+// results 0. Labels and weights are checked before they are uploaded; margins are checked here.
 
 #include "formulas.hpp"
 
@@ -46,7 +45,7 @@ extern "C" __global__ void softmax_rows(const float* margin, const int* label, c
       top = above ? j : top;
       first = above ? value : first;
     }
-    if (!finite) {  // the loops below would not end badly, but what they give means nothing
+    if (!finite) {  // the loops below would be safe, but their results meaningless
       atomicOr(complaint, 1);
       for (int j = 0; j < k; ++j) g[j] = h[j] = 0.0f;
       continue;
@@ -65,13 +64,7 @@ extern "C" __global__ void softmax_rows(const float* margin, const int* label, c
     for (int j = 0; j < k; ++j) {
       const Pair<float> of = row.of_class(g[j], j == top, j == t);
       g[j] = of.gradient;
-      if (FOCAL_POLICY != Expected) h[j] = of.curvature;
-    }
-    if (FOCAL_POLICY == Expected) {
-      const double log_total = log_of(static_cast<double>(total)), z_2 = second, log_rest = (z_2 - first) + log_total;
-      expected_row(
-          k, top, log_rest, gamma, alpha, [&](int j) { return static_cast<double>(z[j]) - z_2 - log_total; },
-          [&](int j, double bent) { h[j] = static_cast<float>(larger(bent, floor) * (w * factor)); });
+      h[j] = of.curvature;
     }
   }
 }

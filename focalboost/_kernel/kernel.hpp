@@ -1,4 +1,4 @@
-// The C interface: what Python fills in and what comes back. Mirrored by the ctypes structures in __init__.py.
+// The C interface: what Python fills in and what it gets back. The ctypes structure in __init__.py mirrors Job.
 
 #pragma once
 
@@ -6,7 +6,7 @@
 
 enum Type : int32_t { Float32, Float64, Int8, UInt8, Int16, Int32, Int64, Absent };
 
-// Bits of a return value. Output is then meaningless, and the caller finds out which row it was.
+// Bits of a return value. With any of them the output is meaningless, and the caller looks for the row.
 enum Complaint : int32_t { Fine = 0, BadMargin = 1, BadLabel = 2, BadWeight = 4, NoMemory = 8 };
 
 struct Job {
@@ -21,7 +21,7 @@ struct Job {
   int32_t classes;            // 1: binary
   int32_t margin_type, label_type, weight_type, output_type;
   int32_t margin_by_class, output_by_class;  // F order of (rows, classes)
-  int32_t policy;             // 0 exact, 1 guarded, 2 expected
+  int32_t policy;             // 0 exact, 1 guarded
   int32_t halves;             // 2 gamma where the power is a product, else -1
   double floor;               // of the curvature, before weights
   double factor;              // on the curvature

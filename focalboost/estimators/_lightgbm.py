@@ -14,17 +14,17 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_consistent_length
 from sklearn.utils.class_weight import compute_sample_weight
 
 import focalboost.lightgbm as fl
+from focalboost._curvature import Curvature
 from focalboost._immutable import Immutable
-from focalboost.curvature import Curvature
 from focalboost.estimators import _metrics
+from focalboost.estimators._base import FocalClassifier, check_classes
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 
-class FocalLGBMClassifier(lgb.LGBMClassifier):
+class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
     r"""LGBMClassifier with the focal loss, and class posteriors from ``predict_proba``.
 
     Parameters
@@ -32,17 +32,17 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
     focal_gamma : float >= 0, or one per class
         0 is log loss. Tune it, with 0 among the candidates.
     focal_alpha : None, float in (0, 1), one per class, "balanced" or "effective"
-        Class weights inside the loss. A float is Lin et al.'s, for two classes: alpha on the second,
-        1 - alpha on the first. One per class: a sequence in the order of ``classes_``, or a dict
+        Class weights inside the loss. A float, for two classes, is Lin et al.'s: alpha on the second
+        class, 1 - alpha on the first. One per class: a sequence in the order of ``classes_``, or a dict
         {label: weight}. "balanced": inverse frequencies; "effective": Cui et al. with beta = 0.999.
-    focal_curvature : {"guarded", "exact", "expected"}
+    focal_curvature : {"guarded", "exact"}
         What the trees are given as second derivative; see ``BinaryFocalLoss.gradient_curvature``.
-    sampling_prior : None, float in (0, 1), or one per class
-        Class frequencies of the population, if the training rows were over- or undersampled: a number
-        is the frequency of the second of two classes. None: that of the training rows.
+    population_prior : None, float in (0, 1), or one per class
+        Class frequencies of the population in which the model is used, if the training rows were over-
+        or undersampled. A number is the frequency of the second of two classes. None: as in training.
     **host
         Every parameter of lightgbm.LGBMClassifier. ``class_weight`` multiplies ``focal_alpha``.
-        ``reg_lambda=1`` is a good idea with very few positives.
+        ``reg_lambda=1`` is recommended with very few positives.
 
     Attributes
     ----------
@@ -60,17 +60,17 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
 
     Notes
     -----
-    ``predict_proba`` is the recovered posterior: gamma, alpha, class weights and the sampling are
-    undone. ``sample_weight`` is not: the posterior is that of the weighted rows. ``predict`` is its
-    argmax, with ``class_weight`` the argmax of weight times posterior: weights are what errors cost.
-    ``decision_function`` is the margin; sigmoid or softmax of it is the score that
-    ``booster_`` predicts, here and in other programs.
+    ``predict_proba`` is the recovered posterior: gamma, alpha and class weights are undone, and
+    ``population_prior`` is applied. ``sample_weight`` is not undone: the posterior is that of the
+    weighted rows. ``predict`` is the most probable class; with ``class_weight`` the class of the largest
+    weight times probability, because the weights say what errors cost. ``decision_function`` is the
+    margin; ``booster_`` predicts the score, its sigmoid or softmax, here and in other programs.
 
-    Metrics: ``eval_metric`` of ``fit`` and ``metric`` of the constructor together, "focal_loss" if
+    Metrics are those of ``eval_metric`` of ``fit`` and of ``metric`` of the constructor, "focal_loss" if
     neither is given. "focal_loss", "logloss" and "error" (and the hosts' variants of those names) are
-    computed from the posterior, auc, average_precision and auc_mu by LightGBM. A callable
+    computed from the posterior; LightGBM computes auc, average_precision and auc_mu. A callable
     ``f(y, prediction[, weight])`` gets labels 0 .. K-1 and P(y=1), or (n, K) for more than two
-    classes, and returns (name, value, higher_is_better) or a list of such.
+    classes, and returns (name, value, higher_is_better) or a list of such tuples.
 
     Examples
     --------
@@ -90,16 +90,16 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
         focal_gamma: Any = 2.0,
         focal_alpha: Any = None,
         focal_curvature: Curvature = "guarded",
-        sampling_prior: Any = None,
+        population_prior: Any = None,
         **host: Any,
     ) -> None:
         super().__init__(**host)
         self.focal_gamma = focal_gamma
         self.focal_alpha = focal_alpha
         self.focal_curvature = focal_curvature
-        self.sampling_prior = sampling_prior
+        self.population_prior = population_prior
 
-    def fit(  # type: ignore[override]  # no group: that is for ranking
+    def fit(  # type: ignore[override]  # no group, which is for ranking
         self,
         X: Any,
         y: Any,
@@ -121,34 +121,27 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
     ) -> Self:
         """Fit; arguments as for LGBMClassifier, see the class for metrics.
 
-        ``init_score`` takes the place of the focal prior, on ``eval_set`` too (``eval_init_score``),
-        and is not part of the model. ``init_model`` continues that model, which must know the same
-        classes. If fitting fails, an earlier fit stays as it was.
+        If ``init_score`` is given, training starts from that in place of the intercept, and it is not
+        part of the model; give ``eval_init_score`` for ``eval_set`` then. ``init_model`` continues that
+        model, which must know the same classes. If fitting fails, an earlier fit stays as it was.
         """
-        options = self.get_params()
-        posterior, codes = ClassPosterior.of(options, y, sample_weight)
-        check_consistent_length(X, codes)
-        _check_continued(init_model, posterior)
-        host = {k: v for k, v in options.items() if k not in (*PARAMETERS, "class_weight")}
-        given = [host.pop(alias) for alias in fl._ALIASES["metric"] if alias in host]
-        objective = fl.Objective(posterior.loss, self.focal_curvature, fl._threads(host))
-        _check_host(host, objective)
+        posterior, codes, host = self._read(X, y, sample_weight)
+        if isinstance(init_model, FocalLGBMClassifier):
+            check_classes("init_model", init_model.class_posterior_, posterior)
+        host, own = self._host(host, posterior, eval_metric)
         valid = _valid_sets(eval_set, eval_X, eval_y)
-        # Labels are new arrays even for the training rows: those LightGBM would evaluate inside the
-        # training set, which with a custom metric and DART leaves trees negated in the model.
+        # Labels are new arrays even for the training rows: LightGBM then takes them for another table.
+        # With a custom metric and DART, evaluating the training set leaves trees negated in the model.
         encoded = [(X_valid, posterior.codes(y_valid, "eval_set")) for X_valid, y_valid in valid]
-        builtin, own = _split([*_listed(given), *_listed(eval_metric)], posterior)
-
         weights = _valid_weights(valid, eval_sample_weight, eval_class_weight)
-        prior: NDArray[np.float64] | None = None
+        intercept: NDArray[np.float64] | None = None
         if init_score is None and init_model is None:
-            start = posterior.loss.intercept(codes, _array(sample_weight))
-            prior = np.atleast_1d(np.asarray(start, dtype=np.float64))
-            init_score = _constant(prior, len(codes))
+            weight = None if sample_weight is None else np.asarray(sample_weight)
+            start = posterior.loss.intercept(codes, weight)
+            intercept = np.atleast_1d(np.asarray(start, dtype=np.float64))
+            init_score = fl.constant_margins(intercept, len(codes))
             if eval_init_score is None:
-                eval_init_score = [_constant(prior, len(labels)) for _, labels in encoded]
-
-        host |= {"objective": objective, "metric": builtin or "None"}
+                eval_init_score = [fl.constant_margins(intercept, len(y)) for _, y in encoded]
         keywords = {
             "sample_weight": sample_weight,
             "init_score": init_score,
@@ -162,18 +155,9 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
             "init_model": init_model,
             **_as_host_takes_them(encoded),
         }
-        trained = lgb.LGBMClassifier(**host)
-        try:
-            trained.fit(X, codes, **keywords)
-        except lgb.basic.LightGBMError as error:
-            # No feature can be split with min_child_samples. With its own objectives LightGBM then
-            # grows a constant, with a custom one it fails unless the features are kept.
-            if "num_features" not in str(error) or "feature_pre_filter" in host:
-                raise
-            trained = lgb.LGBMClassifier(**host, feature_pre_filter=False)
-            trained.fit(X, codes, **keywords)
+        trained = _trained(host, X, codes, keywords)
         best = trained.best_iteration_
-        booster = fl.finalize(trained.booster_, posterior.loss, init_score=prior)
+        booster = fl.finalize(trained.booster_, posterior.loss, init_score=intercept)
         booster.best_iteration = best or 0
         parameters = trained.get_params()
         for name, value in vars(trained).items():
@@ -195,8 +179,8 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
     ) -> Any:
         """Return P(class given x), (n, K), columns in the order of ``classes_``, rows summing to 1.
 
-        With ``raw_score``, ``pred_leaf`` or ``pred_contrib`` what LGBMClassifier returns: margins, leaf
-        indices, or SHAP values of the margin.
+        ``raw_score``, ``pred_leaf`` and ``pred_contrib`` return what LGBMClassifier returns: margins,
+        leaf indices, or SHAP values of the margin.
         """
         as_host = raw_score or pred_leaf or pred_contrib
         result = super().predict_proba(
@@ -209,7 +193,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
             validate_features=validate_features,
             **kwargs,
         )
-        return result if as_host else self._posterior.probabilities(result)
+        return result if as_host else self._class_posterior.probabilities(result)
 
     def predict(
         self,
@@ -235,33 +219,23 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
         )
         if raw_score or pred_leaf or pred_contrib:
             return result
-        return self._posterior.decide(result)
+        return self._class_posterior.decide(result)
 
     def decision_function(self, X: Any, **keywords: Any) -> Any:
         """Return the margin, (n,) for two classes or (n, K); keywords as for ``predict``."""
         return self.predict_proba(X, raw_score=True, **keywords)
 
-    @property
-    def loss_(self) -> Any:
-        """The loss that was trained, class weights included."""
-        return self._fitted().loss
-
-    @property
-    def class_prior_(self) -> NDArray[np.float64]:
-        """Weighted class frequencies of the training rows, shape (K,)."""
-        return self._fitted().class_prior
-
     def save_model(self, filename: str | os.PathLike[str]) -> None:
-        """Write the model as LightGBM's text, with a line more that ``load_model`` reads.
+        """Write the model as LightGBM's text, with an extra line that ``load_model`` reads.
 
-        LightGBM and other programs that read its models skip that line; they predict the score,
+        LightGBM and other programs that read its models skip that line; they predict the score, the
         sigmoid or softmax of the margin. Trees after ``best_iteration_`` are left out.
 
         Parameters
         ----------
         filename : path
         """
-        posterior = self._fitted()
+        posterior = self.class_posterior_
         text = self.booster_.model_to_string()
         line = f"{KEY}={posterior.to_json()}\n"
         at = text.index("feature_infos=")
@@ -296,30 +270,51 @@ class FocalLGBMClassifier(lgb.LGBMClassifier):
         self._fitted_with_feature_names = names != [f"Column_{i}" for i in range(len(names))]
         self._best_iteration, self._best_score, self._evals_result = 0, {}, {}
         self.fitted_ = True
-        self.focal_gamma, self.focal_alpha = posterior.loss.gamma, posterior.without_costs()
-        self.class_weight = posterior.costs()
-        prior = posterior.sampling_prior
-        self.sampling_prior = None if prior is None else tuple(prior.tolist())
+        self._adopt_parameters(posterior)
         self._adopt(posterior)
         return self
 
+    def _host(
+        self, host: dict[str, Any], posterior: ClassPosterior, eval_metric: Any
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """Return the host's checked parameters, objective included, and the metrics that are our own."""
+        given = [host.pop(alias) for alias in fl.ALIASES["metric"] if alias in host]
+        objective = fl.objective_for(posterior.loss, self.focal_curvature, host)
+        _check_host(host, objective)
+        builtin, own = _split([*_listed(given), *_listed(eval_metric)], posterior)
+        return host | {"objective": objective, "metric": builtin or "None"}, own
+
     def _process_params(self, stage: str) -> dict[str, Any]:
-        # LightGBM is given all of them at prediction too.
+        # LightGBM passes all parameters on, at prediction too, and would warn of unknown ones.
         params = super()._process_params(stage)
         return {name: value for name, value in params.items() if name not in PARAMETERS}
 
     def _adopt(self, posterior: ClassPosterior) -> None:
         """Set what LGBMClassifier knows of a model with a native objective and these classes."""
-        self._posterior = posterior
+        self._class_posterior = posterior
         self._le = LabelEncoder().fit(posterior.classes)
         self._class_map = dict(zip(posterior.classes, range(len(posterior.classes)), strict=True))
         self._classes = posterior.classes
         self._n_classes = len(posterior.classes)
         self._objective = "binary" if self._n_classes == 2 else "multiclass"
 
-    def _fitted(self) -> ClassPosterior:
+    def _check_fitted(self) -> None:
         self.booster_  # noqa: B018 - raises NotFittedError
-        return self._posterior
+
+
+def _trained(
+    host: dict[str, Any], X: Any, codes: NDArray[np.int64], keywords: dict[str, Any]
+) -> lgb.LGBMClassifier:
+    """Fit the host's classifier, also where ``min_child_samples`` allows no split at all."""
+    trained = lgb.LGBMClassifier(**host)
+    try:
+        return trained.fit(X, codes, **keywords)
+    except lgb.basic.LightGBMError as error:
+        # LightGBM then grows a constant with its own objectives. With a custom one it fails, unless it
+        # keeps the features that cannot be split.
+        if "num_features" not in str(error) or "feature_pre_filter" in host:
+            raise
+        return lgb.LGBMClassifier(**host, feature_pre_filter=False).fit(X, codes, **keywords)
 
 
 @dataclass(frozen=True)
@@ -337,7 +332,7 @@ class _UsersMetric(Immutable):
 
 
 def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list[Any]]:
-    """Return the metrics that LightGBM computes, and ours."""
+    """Return the metrics that LightGBM computes, and our own."""
     builtin: list[str] = []
     own: list[Any] = []
     if not given:
@@ -349,7 +344,7 @@ def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list
             builtin.append("average_precision")  # LightGBM's own, which is faster
         elif (ours := _metrics.named(metric, posterior)) is not None:
             own.append(ours)
-        elif metric in fl._METRICS_OF_MARGINS:
+        elif metric in fl.METRICS_OF_MARGINS:
             builtin.append(metric)
         else:
             raise ValueError(
@@ -381,12 +376,11 @@ def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
     for name in ("gamma", "alpha"):
         if name in host:
             raise ValueError(
-                f"{name} must be left out, got {host[name]!r}: it is not a parameter here; the loss has "
-                f"focal_{name}"
+                f"{name} must be left out, got {host[name]!r}: the loss has focal_{name}"
             )
     check_names(host, objective.loss)
-    left_out = ("objective", *fl._ALIASES["num_class"])
-    fl._host_params(
+    left_out = ("objective", *fl.ALIASES["num_class"])
+    fl.host_params(
         {k: v for k, v in host.items() if v is not None and k not in left_out}, objective
     )
 
@@ -426,20 +420,3 @@ def _valid_weights(valid: list[tuple[Any, Any]], weights: Any, class_weights: An
         given = None if weights is None else weights[i]
         out.append(weight if given is None else weight * np.asarray(given))
     return out
-
-
-def _constant(prior: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    return np.full(n, prior[0]) if len(prior) == 1 else np.tile(prior, (n, 1))
-
-
-def _check_continued(model: Any, posterior: ClassPosterior) -> None:
-    if isinstance(model, FocalLGBMClassifier):
-        before = model._fitted().classes.tolist()
-        if before != posterior.classes.tolist():
-            raise ValueError(
-                f"init_model must have the classes of y, {posterior.classes.tolist()}, got {before}"
-            )
-
-
-def _array(values: Any) -> NDArray[Any] | None:
-    return None if values is None else np.asarray(values)

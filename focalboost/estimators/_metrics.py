@@ -1,7 +1,6 @@
 """Metrics of the recovered posterior, under the names that users of both hosts already write.
 
-The hosts would compute them on sigmoid or softmax of the margin, or on the margin itself, which is not
-what predict_proba returns.
+The hosts would compute them from scores or margins, which are not what predict_proba returns.
 """
 
 from __future__ import annotations
@@ -14,23 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from focalboost import _arguments, metrics
+from focalboost import _rounds, metrics
 from focalboost._immutable import Immutable
 from focalboost.estimators._posterior import ClassPosterior
 
-FOCAL_LOSS = "focal_loss"
 _LOG_LOSS = (
-    "logloss mlogloss log_loss binary_logloss multi_logloss binary multiclass softmax cross_entropy "
-    "xentropy neg_log_loss"
-).split()
-_ERROR = "error merror binary_error multi_error".split()
+    *("logloss", "mlogloss", "log_loss", "binary_logloss", "multi_logloss", "binary", "multiclass"),
+    *("softmax", "cross_entropy", "xentropy", "neg_log_loss"),
+)
+_ERROR = ("error", "merror", "binary_error", "multi_error")
 
 
 def _log_loss(
     y: NDArray[np.int64], probability: NDArray[Any], weight: NDArray[Any] | None
 ) -> float:
     chosen = probability[np.arange(len(y)), y]
-    # As scikit-learn's: a row that is certainly and wrongly predicted must not hide all others.
+    # Bounded as in scikit-learn: one row that is certain and wrong must not hide all others.
     loss = -np.log(np.maximum(chosen, np.finfo(np.float64).eps))
     return float(np.average(loss, weights=weight))
 
@@ -63,28 +61,28 @@ class PosteriorMetric(Immutable):
 
     def value(self, y: Any, margin: Any, weight: Any) -> float:
         """Return the metric of labels 0 .. K-1 and margins."""
-        if self.name == FOCAL_LOSS:
+        if self.name == metrics.NAME:
             return metrics.focal_loss(self.posterior.loss, y, margin, weight)
         codes = np.asarray(y).astype(np.int64)
-        # In double: 1 - P(y=1) of a certain row is 0 in float32.
+        # In double precision: in float32, 1 - P(y=1) of a certain row is 0.
         wide = np.asarray(margin, dtype=np.float64)
         return self.function(codes, self.posterior.probabilities(wide), weight)
 
     def __call__(self, a: Any, b: Any, sample_weight: Any = None) -> tuple[Any, ...]:
         """Return (name, value) to XGBoost, (name, value, higher is better) to LightGBM."""
-        y, margin, w, native = _arguments.read(a, b, sample_weight)
+        y, margin, w, native = _rounds.read(a, b, sample_weight)
         value = self.value(y, margin, w)
         return (self.name, value) if native else (self.name, value, self.higher_is_better)
 
 
 def focal_loss(posterior: ClassPosterior) -> PosteriorMetric:
     """Return the loss that is trained, as a metric."""
-    return PosteriorMetric(posterior, FOCAL_LOSS, metrics.focal_loss, False)
+    return PosteriorMetric(posterior, metrics.NAME, metrics.focal_loss, False)
 
 
 def named(name: str, posterior: ClassPosterior) -> PosteriorMetric | None:
     """Return our metric of that name, or None if the host's own is right on margins."""
-    if name == FOCAL_LOSS:
+    if name == metrics.NAME:
         return focal_loss(posterior)
     if name in _LOG_LOSS:
         return PosteriorMetric(posterior, name, _log_loss, False)

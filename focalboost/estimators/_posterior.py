@@ -1,6 +1,6 @@
 """From a user's labels and options to a loss, and from margins back to probabilities of those labels.
 
-What both estimators need beside their host, and what a saved model must carry. No host comes here.
+A saved model must carry what stands here, so that it predicts the same after it is loaded.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
+from focalboost._frequencies import balanced_alpha, shift_prior
 from focalboost._namespace import to_numpy
-from focalboost.losses import BinaryFocalLoss, Loss, SoftmaxFocalLoss
-from focalboost.posterior import shift_prior
-from focalboost.weights import balanced_alpha
+from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss
 
-PARAMETERS = ("focal_gamma", "focal_alpha", "focal_curvature", "sampling_prior")
+PARAMETERS = ("focal_gamma", "focal_alpha", "focal_curvature", "population_prior")
+HANDLED = (*PARAMETERS, "class_weight")
+"""Parameters that a host must not see."""
 
-# Cui et al. try .9 to .9999; beyond about 1 / (1 - beta) rows more of a class count for little.
+# Cui et al. try .9 to .9999. Beyond about 1 / (1 - beta) rows of a class, more rows change its weight
+# little.
 _EFFECTIVE_BETA = 0.999
 
 # The name under which a saved model of either host carries what predict_proba needs.
@@ -35,20 +37,20 @@ KEY = "focalboost"
 class ClassPosterior:
     """The loss with the classes it was trained on, in sorted order.
 
-    ``alpha`` and ``class_weight`` are multiplied in the loss; the latter is kept for decisions.
+    The loss has ``alpha`` times ``class_weight``; ``class_weight`` alone is kept for decisions.
     """
 
-    loss: Loss
+    loss: FocalLoss
     classes: NDArray[Any]
     class_prior: NDArray[np.float64]
     class_weight: NDArray[np.float64] | None
-    sampling_prior: NDArray[np.float64] | None
+    population_prior: NDArray[np.float64] | None
 
     @classmethod
     def of(
         cls, options: Mapping[str, Any], y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Self, NDArray[np.int64]]:
-        """Return it for the training labels, and the labels as 0 .. K-1.
+        """Return the posterior for the training labels, and the labels as 0 .. K-1.
 
         ``options`` has PARAMETERS and ``class_weight``.
         """
@@ -69,8 +71,8 @@ class ClassPosterior:
         counts = np.bincount(codes, weights=weight, minlength=len(classes))
         with np.errstate(invalid="ignore"):  # weights that are all zero are refused by the loss
             class_prior = counts / counts.sum()
-        sampling_prior = _prior(options["sampling_prior"], classes)
-        return cls(loss, classes, class_prior, class_weight, sampling_prior), codes
+        population_prior = _prior(options["population_prior"], classes)
+        return cls(loss, classes, class_prior, class_weight, population_prior), codes
 
     def codes(self, y: ArrayLike, name: str) -> NDArray[np.int64]:
         """Return labels of other data, for example an eval_set, as 0 .. K-1."""
@@ -88,11 +90,11 @@ class ClassPosterior:
     def probabilities(self, margin: ArrayLike) -> NDArray[np.floating]:
         """Return P(class given x), (n, K): gamma, alpha, class weights and resampling undone."""
         eta = self.loss.posterior(margin)
-        if self.sampling_prior is not None:
+        if self.population_prior is not None:
             if eta.ndim == 1:
-                eta = shift_prior(eta, self.class_prior[1], self.sampling_prior[1])
+                eta = shift_prior(eta, self.class_prior[1], self.population_prior[1])
             else:
-                eta = shift_prior(eta, self.class_prior, self.sampling_prior)
+                eta = shift_prior(eta, self.class_prior, self.population_prior)
         return np.asarray(eta if eta.ndim == 2 else np.column_stack([1 - eta, eta]))
 
     def decide(self, probabilities: NDArray[np.floating]) -> NDArray[Any]:
@@ -100,17 +102,20 @@ class ClassPosterior:
         weight = 1.0 if self.class_weight is None else self.class_weight
         return np.asarray(self.classes[(probabilities * weight).argmax(axis=1)])
 
-    def costs(self) -> dict[Any, float] | None:
-        """Return the class weights as an estimator's parameter."""
-        if self.class_weight is None:
-            return None
-        return dict(zip(self.classes.tolist(), self.class_weight.tolist(), strict=True))
-
-    def without_costs(self) -> Any:
-        """Return alpha as the user gave it, before the class weights."""
-        if self.class_weight is None:
-            return self.loss.alpha
-        return tuple((np.array(self.loss._alphas) / self.class_weight).tolist())
+    def parameters(self) -> dict[str, Any]:
+        """Return parameters of an estimator that trains this loss on such labels."""
+        weight, alpha = self.class_weight, self.loss.alpha
+        if weight is not None:
+            alpha = tuple((np.array(self.loss.alphas) / weight).tolist())
+        prior = self.population_prior
+        return {
+            "focal_gamma": self.loss.gamma,
+            "focal_alpha": alpha,
+            "class_weight": None
+            if weight is None
+            else dict(zip(self.classes.tolist(), weight.tolist(), strict=True)),
+            "population_prior": None if prior is None else tuple(prior.tolist()),
+        }
 
     def to_json(self) -> str:
         """Write everything as one line without an equals sign, which LightGBM's files reserve."""
@@ -122,7 +127,7 @@ class ClassPosterior:
                 "dtype": self.classes.dtype.str,
                 "class_prior": self.class_prior.tolist(),
                 "class_weight": _listed(self.class_weight),
-                "sampling_prior": _listed(self.sampling_prior),
+                "population_prior": _listed(self.population_prior),
             }
         )
         return text.replace("=", "\\u003d")
@@ -137,13 +142,11 @@ class ClassPosterior:
             for value in (stored["gamma"], stored["alpha"])
         )
         return cls(
-            BinaryFocalLoss(gamma, alpha)
-            if len(classes) == 2
-            else SoftmaxFocalLoss(len(classes), gamma, alpha),
+            _focal_loss(len(classes), gamma, alpha),
             classes,
             np.array(stored["class_prior"]),
             _array(stored["class_weight"]),
-            _array(stored["sampling_prior"]),
+            _array(stored["population_prior"]),
         )
 
 
@@ -157,7 +160,7 @@ def _array(values: list[float] | None) -> NDArray[np.float64] | None:
 
 def _labels(y: ArrayLike) -> NDArray[Any]:
     if y is None:
-        # scikit-learn's wording, which its own checks look for.
+        # scikit-learn's own checks look for this sentence.
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     if hasattr(y, "__cuda_array_interface__"):
         y = to_numpy(y)
@@ -170,9 +173,9 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
 
 
 def _check_objects(labels: NDArray[Any]) -> None:
-    """Refuse missing labels and labels of several types, on which NumPy and pandas raise riddles."""
+    """Refuse missing labels and labels of several types, for which NumPy's errors say nothing useful."""
     for row, label in enumerate(labels.tolist()):
-        # pandas' NA does not say whether it equals itself.
+        # Comparing pandas' NA with itself raises, so its type is asked first.
         if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
             raise ValueError(
                 f"y must not have missing labels (None, NaN), got {label} at row {row}"
@@ -192,12 +195,12 @@ def pairs(eval_set: Any) -> list[tuple[Any, Any]]:
     return [(X, y) for X, y in entries]
 
 
-def check_names(options: Mapping[str, Any], loss: Loss) -> None:
-    """Refuse parameters that look like ours and are not, and a wrong num_class."""
+def check_names(options: Mapping[str, Any], loss: FocalLoss) -> None:
+    """Refuse a misspelt focal parameter, and a wrong num_class."""
     for name in options:
         if name.startswith("focal") and name not in PARAMETERS:
             raise ValueError(f"{name} is not a parameter; there are {', '.join(PARAMETERS)}")
-    k = loss.n_classes if isinstance(loss, SoftmaxFocalLoss) else 2
+    k = len(loss.gammas)
     given = options.get("num_class")
     if given is not None and given != k and not (k == 2 and given in (0, 1)):
         raise ValueError(f"num_class must be left out, or {k} as y has classes, got {given!r}")
@@ -208,7 +211,7 @@ def _loss(
     classes: NDArray[Any],
     labels: NDArray[Any],
     class_weight: NDArray[np.float64] | None,
-) -> Loss:
+) -> FocalLoss:
     """Build the loss; class weights are part of its alpha, so that the posterior undoes them."""
     given = options["focal_alpha"]
     alpha: Any
@@ -222,16 +225,18 @@ def _loss(
         alpha = tuple(weights.tolist())  # plain floats: what a saved model can store
     else:
         alpha = _per_class("focal_alpha", given, classes)
-    k = len(classes)
-
-    def with_alpha(alpha: Any) -> Loss:
-        gamma = _per_class("focal_gamma", options["focal_gamma"], classes)
-        return BinaryFocalLoss(gamma, alpha) if k == 2 else SoftmaxFocalLoss(k, gamma, alpha)
-
-    loss = with_alpha(alpha)
+    gamma = _per_class("focal_gamma", options["focal_gamma"], classes)
+    loss = _focal_loss(len(classes), gamma, alpha)
     if class_weight is None:
         return loss
-    return with_alpha(tuple((np.array(loss._alphas) * class_weight).tolist()))
+    weighted = tuple((np.array(loss.alphas) * class_weight).tolist())
+    return _focal_loss(len(classes), gamma, weighted)
+
+
+def _focal_loss(n_classes: int, gamma: Any, alpha: Any) -> FocalLoss:
+    if n_classes == 2:
+        return BinaryFocalLoss(gamma, alpha)
+    return SoftmaxFocalLoss(n_classes, gamma, alpha)
 
 
 def _per_class(name: str, value: Any, classes: NDArray[Any]) -> Any:
@@ -251,11 +256,11 @@ def _prior(value: Any, classes: NDArray[Any]) -> NDArray[np.float64] | None:
     if value is None:
         return None
     allowed = (
-        "sampling_prior must be the frequency of each class in the population, in (0, 1) and summing "
-        "to 1, or for two classes that of the second"
+        "population_prior must be the frequency of each class in the population, in (0, 1) and summing "
+        "to 1, or for two classes the frequency of the second"
     )
     try:
-        prior = np.asarray(_per_class("sampling_prior", value, classes), dtype=np.float64)
+        prior = np.asarray(_per_class("population_prior", value, classes), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{allowed}, got {value!r}") from error
     if prior.ndim == 0 and len(classes) == 2:

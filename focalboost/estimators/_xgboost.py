@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length
 
 import focalboost.xgboost as fx
+from focalboost._curvature import Curvature
 from focalboost._namespace import to_numpy
-from focalboost.curvature import Curvature
 from focalboost.estimators import _metrics
-from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
+from focalboost.estimators._base import FocalClassifier, check_classes
+from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
 
-# XGBoost's metrics that depend on the order of the margins only, and those it maximises.
+# XGBoost's metrics that depend on the order of the margins only; XGBoost maximises them.
 _RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 
 
-class FocalXGBClassifier(xgb.XGBClassifier):
+class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     r"""XGBClassifier with the focal loss, class posteriors from ``predict_proba``, and any labels.
 
     Parameters
@@ -30,24 +30,24 @@ class FocalXGBClassifier(xgb.XGBClassifier):
     focal_gamma : float >= 0, or one per class
         0 is log loss. Tune it, with 0 among the candidates. (``gamma`` is XGBoost's own parameter.)
     focal_alpha : None, float in (0, 1), one per class, "balanced" or "effective"
-        Class weights inside the loss. A float is Lin et al.'s, for two classes: alpha on the second,
-        1 - alpha on the first. One per class: a sequence in the order of ``classes_``, or a dict
+        Class weights inside the loss. A float, for two classes, is Lin et al.'s: alpha on the second
+        class, 1 - alpha on the first. One per class: a sequence in the order of ``classes_``, or a dict
         {label: weight}. "balanced": inverse frequencies; "effective": Cui et al. with beta = 0.999.
-    focal_curvature : {"guarded", "exact", "expected"}
+    focal_curvature : {"guarded", "exact"}
         What the trees are given as second derivative; see ``BinaryFocalLoss.gradient_curvature``.
     class_weight : None, "balanced" or dict {label: weight}
         As in scikit-learn; it multiplies ``focal_alpha``.
-    sampling_prior : None, float in (0, 1), or one per class
-        Class frequencies of the population, if the training rows were over- or undersampled: a number
-        is the frequency of the second of two classes. None: that of the training rows.
+    population_prior : None, float in (0, 1), or one per class
+        Class frequencies of the population in which the model is used, if the training rows were over-
+        or undersampled. A number is the frequency of the second of two classes. None: as in training.
     **host
         Every parameter of xgboost.XGBClassifier. ``eval_metric``: a name, a callable
         ``f(y, prediction)`` or a list of them. "focal_loss" (the default), "average_precision",
         "logloss" and "error" (and XGBoost's and LightGBM's variants of those names) are computed from
-        the posterior; auc, aucpr and other ranking metrics by XGBoost. A callable gets labels
-        0 .. K-1 and P(y=1), or (n, K) for more than two classes, and lower is better. The last one
-        drives ``early_stopping_rounds``. With ``device="cuda"`` gradients are computed there too, which
-        needs CuPy.
+        the posterior; XGBoost computes auc, aucpr and other ranking metrics. A callable gets labels
+        0 .. K-1 and P(y=1), or (n, K) for more than two classes, and lower is better. The last metric
+        drives ``early_stopping_rounds``. With ``device="cuda"`` gradients are computed on the device
+        too, which needs CuPy.
 
     Attributes
     ----------
@@ -65,11 +65,11 @@ class FocalXGBClassifier(xgb.XGBClassifier):
 
     Notes
     -----
-    ``predict_proba`` is the recovered posterior: gamma, alpha, class weights and the sampling are
-    undone. ``sample_weight`` is not: the posterior is that of the weighted rows. ``predict`` is its
-    argmax, with ``class_weight`` the argmax of weight times posterior: weights are what errors cost.
-    ``decision_function`` is the margin; sigmoid or softmax of it is the score that the saved
-    booster predicts in other programs.
+    ``predict_proba`` is the recovered posterior: gamma, alpha and class weights are undone, and
+    ``population_prior`` is applied. ``sample_weight`` is not undone: the posterior is that of the
+    weighted rows. ``predict`` is the most probable class; with ``class_weight`` the class of the largest
+    weight times probability, because the weights say what errors cost. ``decision_function`` is the
+    margin; the saved booster predicts the score, its sigmoid or softmax, in other programs.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         focal_alpha: Any = None,
         focal_curvature: Curvature = "guarded",
         class_weight: Any = None,
-        sampling_prior: Any = None,
+        population_prior: Any = None,
         **host: Any,
     ) -> None:
         super().__init__(**host)
@@ -98,7 +98,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         self.focal_alpha = focal_alpha
         self.focal_curvature = focal_curvature
         self.class_weight = class_weight
-        self.sampling_prior = sampling_prior
+        self.population_prior = population_prior
 
     def __sklearn_tags__(self) -> Any:
         """Return XGBoost's tags; several targets at once are refused here."""
@@ -108,8 +108,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
 
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters that are XGBoost's."""
-        ours = (*PARAMETERS, "class_weight")
-        return {name: value for name, value in super().get_xgb_params().items() if name not in ours}
+        return {k: v for k, v in super().get_xgb_params().items() if k not in HANDLED}
 
     def fit(
         self,
@@ -127,29 +126,18 @@ class FocalXGBClassifier(xgb.XGBClassifier):
     ) -> Self:
         """Fit; arguments as for XGBClassifier, labels of any type, in ``eval_set`` too.
 
-        ``base_margin`` takes the place of the focal prior. ``xgb_model`` continues that model, which
-        must know the same classes. If fitting fails, an earlier fit stays as it was.
+        If ``base_margin`` is given, training starts from that in place of the intercept. ``xgb_model``
+        continues that model, which must know the same classes. If fitting fails, an earlier fit stays as
+        it was.
         """
-        options = self.get_params()
-        posterior, codes = ClassPosterior.of(options, y, sample_weight)
-        check_consistent_length(X, codes)
-        _check_continued(xgb_model, posterior)
-        _refuse_objective(self.objective)
-        check_names(options, posterior.loss)
-        of_host = {"device": self.device, "nthread": self.n_jobs}
-        objective = fx._objective(posterior.loss, self.focal_curvature, of_host)
-        fx._host_params(_given(super().get_xgb_params()), objective)
-
+        posterior, codes, host = self._read(X, y, sample_weight)
+        check_classes("xgb_model", _stored(xgb_model), posterior)
+        objective = self._objective(host, posterior)
         builtin, own = _split(self.eval_metric, posterior)
         exact = fx.ExactMetrics(own)
         callbacks = [exact, *(self.callbacks or ())]
         if self.early_stopping_rounds is not None:
             callbacks.append(_early_stopping(self.early_stopping_rounds, builtin, own))
-        host = {
-            name: value
-            for name, value in options.items()
-            if name not in (*PARAMETERS, "class_weight")
-        }
         host |= {
             "objective": objective,
             "eval_metric": builtin or None,
@@ -158,10 +146,10 @@ class FocalXGBClassifier(xgb.XGBClassifier):
             "disable_default_eval_metric": 1,
         }
         if xgb_model is None and host["base_score"] is None:
-            start = objective.params(codes, _array(sample_weight))
-            host["base_score"] = start["base_score"]
+            weight = None if sample_weight is None else to_numpy(sample_weight)
+            host["base_score"] = objective.params(codes, weight)["base_score"]
         trained = _Trained(**host)
-        trained._evaluate = exact.evaluate
+        trained.evaluate = exact.evaluate
         trained.fit(
             X,
             codes,
@@ -177,9 +165,8 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         booster = trained.get_booster()
         booster.set_attr(**{KEY: posterior.to_json()})
         self._Booster = booster
-        self._posterior = posterior
-        self.n_classes_ = len(posterior.classes)
         self.evals_result_ = getattr(trained, "evals_result_", {})
+        self._adopt(posterior)
         return self
 
     def predict(
@@ -193,8 +180,8 @@ class FocalXGBClassifier(xgb.XGBClassifier):
     ) -> NDArray[Any]:
         """Return the most probable class (n,), or with ``output_margin`` the margins.
 
-        By ``predict_proba``, and what ``class_weight`` says errors cost. Trees up to ``best_iteration``
-        if training was stopped early.
+        ``class_weight`` multiplies the probabilities before they are compared. If training was stopped
+        early, trees up to ``best_iteration`` count.
         """
         margin = super().predict(
             X,
@@ -203,10 +190,9 @@ class FocalXGBClassifier(xgb.XGBClassifier):
             base_margin=base_margin,
             iteration_range=iteration_range,
         )
+        posterior = self._class_posterior
         return np.asarray(
-            margin
-            if output_margin
-            else self._posterior.decide(self._posterior.probabilities(margin))
+            margin if output_margin else posterior.decide(posterior.probabilities(margin))
         )
 
     def predict_proba(
@@ -224,7 +210,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
             base_margin=base_margin,
             iteration_range=iteration_range,
         )
-        return self._posterior.probabilities(margin)
+        return self._class_posterior.probabilities(margin)
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
         """Return the margin, (n,) for two classes or (n, K)."""
@@ -233,17 +219,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
     @property
     def classes_(self) -> NDArray[Any]:
         """Labels in sorted order, shape (K,)."""
-        return self._fitted().classes
-
-    @property
-    def loss_(self) -> Any:
-        """The loss that was trained, class weights included."""
-        return self._fitted().loss
-
-    @property
-    def class_prior_(self) -> NDArray[np.float64]:
-        """Weighted class frequencies of the training rows, shape (K,)."""
-        return self._fitted().class_prior
+        return self.class_posterior_.classes
 
     def load_model(self, fname: Any) -> Self:  # type: ignore[override]
         """Load what ``save_model`` wrote, or any booster of a fitted FocalXGBClassifier; return self.
@@ -259,7 +235,7 @@ class FocalXGBClassifier(xgb.XGBClassifier):
             This estimator then stays as it was.
         """
         if isinstance(fname, (str, os.PathLike)) and not os.path.exists(fname):
-            raise FileNotFoundError(f"there is no model {os.fspath(fname)!r}")
+            raise FileNotFoundError(f"there is no model file {os.fspath(fname)!r}")
         wrong = (
             "the model must be one of FocalXGBClassifier, which says gamma, alpha and classes; load "
             "other models with xgboost.Booster and apply loss.posterior to their margins"
@@ -273,29 +249,43 @@ class FocalXGBClassifier(xgb.XGBClassifier):
         posterior = ClassPosterior.from_json(stored)
         objective, base_score = self.objective, self.base_score
         super().load_model(fname)
-        # XGBoost makes parameters of them, which would then rule the next fit.
+        # XGBoost sets these parameters from the file, and the next fit would follow them.
         self.objective, self.base_score = objective, base_score
-        self._posterior = posterior
-        self.n_classes_ = len(posterior.classes)
-        self.focal_gamma, self.focal_alpha = posterior.loss.gamma, posterior.without_costs()
-        self.class_weight = posterior.costs()
-        prior = posterior.sampling_prior
-        self.sampling_prior = None if prior is None else tuple(prior.tolist())
+        self._adopt_parameters(posterior)
+        self._adopt(posterior)
         return self
 
-    def _fitted(self) -> ClassPosterior:
+    def _objective(self, host: Mapping[str, Any], posterior: ClassPosterior) -> fx.Objective:
+        """Return the objective, after a check of the parameters that it cannot work with."""
+        if self.objective not in (None, "binary:logistic", "multi:softprob"):
+            raise ValueError(
+                f"objective must be left out, got {self.objective!r}: this estimator trains the focal "
+                "loss; for others use xgboost.XGBClassifier"
+            )
+        check_names(host, posterior.loss)
+        follows = {"device": self.device, "nthread": self.n_jobs}
+        objective = fx.objective_for(posterior.loss, self.focal_curvature, follows)
+        left_out = ("objective", "num_class")
+        given = {k: v for k, v in self.get_xgb_params().items() if v is not None}
+        fx.host_params({k: v for k, v in given.items() if k not in left_out}, objective)
+        return objective
+
+    def _adopt(self, posterior: ClassPosterior) -> None:
+        self._class_posterior = posterior
+        self.n_classes_ = len(posterior.classes)
+
+    def _check_fitted(self) -> None:
         self.get_booster()  # raises NotFittedError
-        return self._posterior
 
 
 class _Trained(xgb.XGBClassifier):
-    """XGBClassifier with more than one metric of ours: what ``fit`` of the public class runs."""
+    """XGBClassifier with several custom metrics: what ``fit`` of the public class runs."""
 
-    _evaluate: Callable[..., Any]
+    evaluate: Callable[..., Any]
 
     def _configure_fit(self, *args: Any, **keywords: Any) -> Any:
         model, _, params, feature_weights = super()._configure_fit(*args, **keywords)
-        return model, self._evaluate, params, feature_weights
+        return model, self.evaluate, params, feature_weights
 
 
 @dataclass(frozen=True)
@@ -317,7 +307,7 @@ class _UsersMetric:
 
 
 def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any]]:
-    """Return the metrics that XGBoost computes, and ours; XGBoost evaluates them in that order."""
+    """Return the metrics that XGBoost computes, and our own, which it evaluates after them."""
     builtin: list[str] = []
     own: list[Any] = []
     if given is None:
@@ -339,7 +329,7 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any]]
 
 
 def _early_stopping(rounds: int, builtin: list[str], own: list[Any]) -> Any:
-    """Stop by the last metric, as XGBoost does; ours come after its own."""
+    """Stop by the last metric, as XGBoost does."""
     name = own[-1].name if own else builtin[-1]
     maximize = getattr(own[-1], "higher_is_better", False) if own else True
     return xgb.callback.EarlyStopping(rounds=rounds, metric_name=name, maximize=maximize)
@@ -357,32 +347,12 @@ def _encoded(
     ]
 
 
-def _check_continued(model: Any, posterior: ClassPosterior) -> None:
+def _stored(model: Any) -> ClassPosterior | None:
+    """Return what a model to be continued says about its classes, if it was trained here."""
     if model is None:
-        return
+        return None
     booster = model.get_booster() if isinstance(model, xgb.XGBModel) else model
     if not isinstance(booster, xgb.Booster):
         booster = xgb.Booster(model_file=booster)
     stored = booster.attr(KEY)
-    before = None if stored is None else ClassPosterior.from_json(stored).classes.tolist()
-    if before is not None and before != posterior.classes.tolist():
-        raise ValueError(
-            f"xgb_model must have the classes of y, {posterior.classes.tolist()}, got {before}"
-        )
-
-
-def _refuse_objective(given: Any) -> None:
-    if given not in (None, "binary:logistic", "multi:softprob"):
-        raise ValueError(
-            f"objective must be left out, got {given!r}: this estimator trains the focal loss; "
-            "for others use xgboost.XGBClassifier"
-        )
-
-
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    left_out = ("objective", "num_class", *PARAMETERS, "class_weight")
-    return {k: v for k, v in params.items() if v is not None and k not in left_out}
-
-
-def _array(values: Any) -> NDArray[Any] | None:
-    return None if values is None else to_numpy(values)
+    return None if stored is None else ClassPosterior.from_json(stored)

@@ -1,4 +1,4 @@
-"""Small seeded tables for the host tests."""
+"""Small tables from a seed."""
 
 import numpy as np
 
@@ -22,15 +22,16 @@ def multiclass(n=2000, seed=0):
 
 
 def weights(n, seed=1):
-    """Return weights whose sums are exact in binary, so that both sides sum to the same number."""
+    """Return weights whose sums are exact in float32, in whatever order they are added."""
     return np.random.default_rng(seed).integers(1, 9, n) / 4
 
 
 def collapsing(n=100_000, seed=0):
     """Return a table with 120 positives: 100 apart from the negatives, 20 hidden among them.
 
-    With LightGBM's defaults (lambda_l2 = 0) its own log loss collapses on it: leaves of certain
-    negatives and one hidden positive have a tiny sum of p(1-p) and take steps of tens of log-odds.
+    The native log loss collapses on this table with LightGBM's default lambda_l2 = 0: a leaf of
+    negatives that are predicted with certainty and one hidden positive has a tiny sum of p(1-p), and its
+    step is tens of log-odds.
     """
     rng = np.random.default_rng(seed)
     X = 3 * rng.normal(size=(n, 8))
@@ -42,10 +43,10 @@ def collapsing(n=100_000, seed=0):
 
 
 def collapsing_classes(n=40_000, seed=0):
-    """Return seven classes: three cut by thresholds, four rare (300 to 100 rows) in clusters.
+    """Return seven classes: three separated by thresholds, four rare ones (300 to 100 rows) in clusters.
 
-    Two in a hundred of the rare rows are hidden among the others: certain leaves then hold a missed
-    row, and the native softmax objective collapses at LightGBM's defaults.
+    Two in a hundred of the rare rows are hidden among the others, so that leaves that are certain of a
+    class hold a missed row: the native softmax objective collapses with LightGBM's defaults.
     """
     rng = np.random.default_rng(seed)
     X = 3 * rng.normal(size=(n, 8))
@@ -54,10 +55,10 @@ def collapsing_classes(n=40_000, seed=0):
     y[X[:, 1] > 5] = 2
     at, rows = 0, rng.permutation(n)
     for k, m in enumerate((300, 200, 150, 100), start=3):
-        mine = rows[at : at + m]
+        of_class = rows[at : at + m]
         at += m
-        y[mine] = k
-        apart = mine[: int(0.98 * m)]
+        y[of_class] = k
+        apart = of_class[: int(0.98 * m)]
         X[apart, k - 1] += 9
         X[apart, k] -= 9
     return X.astype(np.float32), y

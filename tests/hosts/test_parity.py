@@ -1,4 +1,4 @@
-"""gamma = 0 with the exact curvature IS the host's own objective; gamma = 2 is not."""
+"""gamma = 0 with the exact curvature trains the model of the native objective; gamma = 2 does not."""
 
 import lightgbm as lgb
 import numpy as np
@@ -15,8 +15,7 @@ ROUNDS = 50
 KINDS = ["binary", "softmax"]
 XGBOOST = tuple(int(part) for part in xgb.__version__.split(".")[:2])
 
-# The native softmax Hessian is 2 p (1 - p) in the versions this was written for. A later XGBoost may
-# replace it by |p - y| (merged upstream as #12537), and is then no longer what ours equals.
+# The native softmax Hessian is 2 p (1 - p) up to XGBoost 3.4; later versions may replace it by |p - y|.
 softmax_factor_two = pytest.mark.skipif(XGBOOST > (3, 4), reason="other native softmax Hessian")
 
 
@@ -47,12 +46,11 @@ class TestLightGBM:
             loss=loss_of(kind, gamma),
             curvature=curvature,
         )
-        own = (
-            {"objective": "binary"}
-            if kind == "binary"
-            else {"objective": "multiclass", "num_class": 3}
-        )
-        native = lgb.train({**host, **own}, lgb.Dataset(X, y, weight=w), ROUNDS)
+        if kind == "binary":
+            host["objective"] = "binary"
+        else:
+            host |= {"objective": "multiclass", "num_class": 3}
+        native = lgb.train(host, lgb.Dataset(X, y, weight=w), ROUNDS)
         return X, ours, native
 
     @pytest.mark.parametrize(
@@ -90,15 +88,15 @@ class TestXGBoost:
         loss = loss_of(kind, gamma)
         params = {"eta": 0.1, "max_depth": 4, "nthread": 1}
         ours = fx.train(params, d, rounds, loss=loss, curvature=curvature)
-        # The same start: XGBoost rounds its own estimate of the prior differently.
+        # The same start for both: XGBoost rounds its estimate of the intercept differently.
         start = fx.Objective(loss_of(kind, 0.0)).params(y, w)
         native = xgb.train({**params, **start}, d, rounds)
         return [b.predict(d, output_margin=True) for b in (ours, native)]
 
     def test_margins_are_the_same(self, kind, weighted):
         ours, native = self.pair(kind, weighted, 0.0, ROUNDS)
-        # The two round the last bit of float32 gradients differently; it adds up over the rounds. Where
-        # two splits tie to that bit, a tree may flip: one of about fifty such tables, not these.
+        # The last bits of float32 gradients differ, and the differences add up over the rounds. If two
+        # splits are equally good to that bit, a tree may differ: in these tables none does.
         assert_allclose(ours, native, atol=1e-5, rtol=1e-5)
 
     def test_gamma_two_differs(self, kind, weighted):

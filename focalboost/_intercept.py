@@ -1,7 +1,7 @@
-r"""The best constant margin: the one whose posterior is the weighted class frequency.
+r"""The intercept, the best constant margin: its posterior is the weighted class frequency.
 
-It is the log-odds (softmax: the log-frequencies) at gamma = 0 without class weights, and much closer
-to 0 for gamma > 0: pi = 1 %, gamma = 2 gives -1.706, where the log-odds are -4.595.
+Without class weights and at gamma = 0 this is the log-odds (softmax: the log-frequencies). For gamma > 0
+it is much closer to 0: pi = 1 % and gamma = 2 give -1.706, while the log-odds are -4.595.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from focalboost import _binary, posterior
+from focalboost import _binary, _posterior
 
-# Log-odds of any frequency that a double can hold are inside, and the loss is not yet flat there.
+# Half of the search interval: it covers the log-odds of every positive double, and A(s) does not
+# underflow inside it.
 _FAR = 800.0
 
 
@@ -28,7 +29,7 @@ def binary(pi: float, gamma: tuple[float, float], alpha: tuple[float, float]) ->
     wanted = math.log(odds)
 
     def excess(z: float) -> float:
-        return float(posterior.binary_log_odds(np.asarray(z), gamma, alpha)) - wanted
+        return float(_posterior.binary_log_odds(np.asarray(z), gamma, alpha)) - wanted
 
     return float(brentq(excess, -_FAR, _FAR, xtol=1e-14, rtol=8.9e-16))
 
@@ -38,8 +39,8 @@ def softmax(
 ) -> NDArray[np.float64]:
     """Return margins z (K,), the logarithms of p, with posterior(z) = ``frequency``.
 
-    Stationarity asks p_k / A_k(p_k) = c frequency_k. Each left side rises with p_k, so p_k rises with
-    c, and one root in log c makes the p_k sum to 1.
+    Stationarity asks p_k / A_k(p_k) = c frequency_k. The left side rises with p_k, so every p_k rises
+    with c, and one value of c makes the p_k sum to 1.
     """
     if not gamma.any():
         p = frequency * alpha
@@ -49,14 +50,14 @@ def softmax(
     from scipy.optimize.elementwise import find_root
 
     def log_ratio(x: NDArray[np.float64], g: Any, a: Any) -> NDArray[np.float64]:
-        # log p / A of a class with p = sigmoid(x); A = a q^(g-1) (q + g p L) = a slope / q.
+        # log(p / A) of a class with p = sigmoid(x); A = a q^(g-1) (q + g p L) = a slope / q.
         t = _binary.terms(x)
         return np.asarray(-t.L - t.M - _binary.log_slope(x, g) - np.log(a))
 
     def margins(log_c: float) -> NDArray[np.float64]:
         level = log_c + np.log(frequency)
         low, high = np.full_like(level, -_FAR), np.full_like(level, _FAR)
-        # gamma_k = 0 has p_k / A_k <= 1 / alpha_k: a level above it asks for p_k = 1.
+        # At gamma_k = 0, p_k / A_k is at most 1 / alpha_k: a level above that asks for p_k = 1.
         reachable = log_ratio(high, gamma, alpha) > level
         found = find_root(
             lambda x, g, a, y: log_ratio(x, g, a) - y, (low, high), args=(gamma, alpha, level)

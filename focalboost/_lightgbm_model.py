@@ -1,0 +1,175 @@
+"""A trained LightGBM model, rewritten: the intercept into its trees, the link into its header.
+
+LightGBM saves a model of a custom objective without either. What is written here is what native training
+writes. LightGBM has no public call that adds a constant to a tree and keeps its inner values right, so
+the text of the model is edited, loaded again and compared with what it should be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from focalboost.losses import FocalLoss, check_loss
+
+
+def finalize(
+    booster: lgb.Booster, loss: FocalLoss, init_score: ArrayLike | None = None
+) -> lgb.Booster:
+    r"""Write the intercept and the link into a trained booster, in place.
+
+    As in native training, the starting margin is added to every value of the first iteration's trees,
+    and the model is named ``binary sigmoid:1`` / ``multiclass num_class:K``. ``predict`` then gives
+    sigmoid/softmax scores with the intercept included, in LightGBM and in every program that reads its
+    models.
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+        Trained with ``Objective(loss)``. The rewritten booster cannot be updated or finalized again; to
+        continue training, pass it as ``init_model``.
+    loss : BinaryFocalLoss or SoftmaxFocalLoss
+        The loss it was trained with.
+    init_score : float or array of shape (K,), optional
+        Constant margin the training started from. None: 0, or already in the model.
+
+    Returns
+    -------
+    lightgbm.Booster
+        The same object.
+
+    Raises
+    ------
+    ValueError
+        If the booster has no trees, a number of classes other than the loss's, or a link already;
+        if ``init_score`` is not finite or of the wrong length.
+    RuntimeError
+        If the rewritten model does not hold the right values. The booster is then unchanged.
+
+    Notes
+    -----
+    ``Booster.refit`` of a finalized model uses log loss.
+    """
+    check_loss(loss)
+    k = loss.n_outputs
+    if booster.num_trees() == 0:
+        raise ValueError("booster must have trees, got none: there is no model to finalize")
+    if booster.num_model_per_iteration() != k:
+        raise ValueError(
+            f"booster must have {k} trees per iteration for loss={loss!r}, "
+            f"got {booster.num_model_per_iteration()}"
+        )
+    shift = _init_score(init_score, k)
+    text = booster.model_to_string()
+    if re.search(r"^objective=", text, re.MULTILINE):
+        raise ValueError(
+            "booster must not have a link yet, got a native or already finalized model"
+        )
+    exact = booster.dump_model(num_iteration=1)["tree_info"]
+    rewritten = _with_link(_with_shift(text, shift, exact), k)
+    _check_rewritten(text, exact, shift, rewritten)
+    booster.model_from_string(rewritten)
+    booster.params["objective"] = "binary" if k == 1 else "multiclass"  # onnxmltools reads it
+    return booster
+
+
+def _init_score(value: ArrayLike | None, k: int) -> NDArray[np.float64]:
+    if value is None:
+        return np.zeros(k)
+    shift = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    if shift.shape != (k,) or not np.isfinite(shift).all():
+        raise ValueError(f"init_score must be {k} finite number(s), got {value!r}")
+    return shift
+
+
+_TREE = re.compile(r"^Tree=\d+\n.*?(?=^Tree=\d+\n|^end of trees\n)", re.MULTILINE | re.DOTALL)
+
+
+def _with_shift(text: str, shift: NDArray[np.float64], exact: list[dict[str, Any]]) -> str:
+    """Add ``shift`` to the first iteration's trees, as LightGBM's own Tree::AddBias does."""
+    if not shift.any():
+        return text
+    trees = _TREE.findall(text)
+    for index, (constant, tree) in enumerate(zip(shift.tolist(), exact, strict=True)):
+        inner = dict(_inner_values(tree["tree_structure"]))
+        values = {"internal_value": [inner[i] for i in sorted(inner)]}
+        trees[index] = _shifted(trees[index], constant, values)
+    sizes = " ".join(str(len(tree.encode())) for tree in trees)
+    head = re.sub(
+        r"^tree_sizes=.*$",
+        f"tree_sizes={sizes}",
+        text[: text.index("Tree=0\n")],
+        flags=re.MULTILINE,
+    )
+    return head + "".join(trees) + text[text.index("end of trees\n") :]
+
+
+def _inner_values(node: dict[str, Any]) -> Iterator[tuple[int, float]]:
+    """Yield (index, value) of inner nodes; the text of a model has only six of their digits."""
+    for inner in _nodes(node):
+        if "split_index" in inner:
+            yield inner["split_index"], inner["internal_value"]
+
+
+def _shifted(tree: str, constant: float, exact: Mapping[str, list[float]]) -> str:
+    def add(match: re.Match[str]) -> str:
+        name, numbers = match[1], match[2].split()
+        values = exact.get(name) or [float(number) for number in numbers]
+        digits = "g" if name == "internal_value" else ".17g"
+        return f"{name}=" + " ".join(f"{value + constant:{digits}}" for value in values)
+
+    tree = re.sub(r"^(leaf_value|leaf_const|internal_value)=(.+)$", add, tree, flags=re.MULTILINE)
+    return re.sub(r"^shrinkage=.*$", "shrinkage=1", tree, flags=re.MULTILINE)
+
+
+def _with_link(text: str, k: int) -> str:
+    name, link = (
+        ("binary", "binary sigmoid:1") if k == 1 else ("multiclass", f"multiclass num_class:{k}")
+    )
+    text = re.sub(
+        r"^(max_feature_idx=.*)$", rf"\1\nobjective={link}", text, count=1, flags=re.MULTILINE
+    )
+    return re.sub(r"^\[objective: .*\]$", f"[objective: {name}]", text, count=1, flags=re.MULTILINE)
+
+
+def _check_rewritten(
+    text: str, exact: list[dict[str, Any]], shift: NDArray[np.float64], rewritten: str
+) -> None:
+    """Compare the model that ``rewritten`` loads as with what it should be.
+
+    The leaves of the first iteration must be moved by ``shift``, and all other trees the same text.
+    """
+    new = lgb.Booster(model_str=rewritten)
+    moved = new.dump_model(num_iteration=1)["tree_info"]
+    wrong = [
+        index
+        for index, (old_tree, new_tree) in enumerate(zip(exact, moved, strict=True))
+        if not np.allclose(_leaves(new_tree), _leaves(old_tree) + shift[index], 1e-12, 1e-15)
+    ]
+    k = len(shift)
+    if wrong or _TREE.findall(new.model_to_string())[k:] != _TREE.findall(text)[k:]:
+        raise RuntimeError(
+            f"tree {wrong[0] if wrong else k} of the rewritten model does not hold the values it "
+            f"should; this version of LightGBM ({lgb.__version__}) writes models in a form that is "
+            "not understood"
+        )
+
+
+def _leaves(tree: Mapping[str, Any]) -> NDArray[np.float64]:
+    nodes = _nodes(tree["tree_structure"])
+    return np.array([node["leaf_value"] for node in nodes if "split_index" not in node])
+
+
+def _nodes(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every node below and including ``root``, always in the same order."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        if "split_index" in node:
+            stack += [node["right_child"], node["left_child"]]

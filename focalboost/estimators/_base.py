@@ -1,0 +1,64 @@
+"""What both estimators share: labels and options read, a fitted or loaded posterior kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_consistent_length
+
+from focalboost.estimators._posterior import HANDLED, ClassPosterior
+from focalboost.losses import FocalLoss
+
+
+class FocalClassifier:
+    """Mixin of the estimators, beside the host's classifier.
+
+    A fitted estimator keeps a ``ClassPosterior``, which its host's classifier knows nothing about.
+    """
+
+    _class_posterior: ClassPosterior
+    get_params: Any
+
+    @property
+    def class_posterior_(self) -> ClassPosterior:
+        """The loss, the classes and the frequencies of the model; raises NotFittedError without one."""
+        self._check_fitted()
+        return self._class_posterior
+
+    @property
+    def loss_(self) -> FocalLoss:
+        """The loss that was trained, class weights included."""
+        return self.class_posterior_.loss
+
+    @property
+    def class_prior_(self) -> NDArray[np.float64]:
+        """Weighted class frequencies of the training rows, shape (K,)."""
+        return self.class_posterior_.class_prior
+
+    def _check_fitted(self) -> None:
+        raise NotImplementedError
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[ClassPosterior, NDArray[np.int64], dict[str, Any]]:
+        """Return the posterior for the training labels, the labels as 0 .. K-1, and host parameters."""
+        options = self.get_params()
+        posterior, codes = ClassPosterior.of(options, y, sample_weight)
+        check_consistent_length(X, codes)
+        return posterior, codes, {k: v for k, v in options.items() if k not in HANDLED}
+
+    def _adopt_parameters(self, posterior: ClassPosterior) -> None:
+        """Set the parameters of a loaded model, so that another fit trains the same loss."""
+        for name, value in posterior.parameters().items():
+            setattr(self, name, value)
+
+
+def check_classes(name: str, before: ClassPosterior | None, posterior: ClassPosterior) -> None:
+    """Refuse to continue a model that knows other classes."""
+    if before is not None and before.classes.tolist() != posterior.classes.tolist():
+        raise ValueError(
+            f"{name} must have the classes of y, {posterior.classes.tolist()}, got "
+            f"{before.classes.tolist()}"
+        )
