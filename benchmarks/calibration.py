@@ -4,7 +4,7 @@
 
 FOLDER holds the tables that ``TABLES`` names. Each model trains on 60 %, stops early by the log loss of
 its probabilities on 20 %, and is measured on the last 20 %. A value is a ratio to the library's own
-log loss; in brackets that of the raw score, sigmoid or softmax of the margin.
+log loss; in brackets that of the score, the sigmoid or softmax of the margin.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def score(model: Any, X: np.ndarray) -> np.ndarray:
 
 
 def draw(axes: Any, name: str, data: Data, model: Any) -> None:
-    """Draw reliability of raw score and posterior of a binary model."""
+    """Draw reliability of score and posterior of a binary model."""
     display = ReliabilityDisplay.from_estimator(
         model, data.X_test, data.y_test, strategy="positives", scale="log", ax=axes
     )
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"the folder of the tables must exist, got {options.folder}", file=sys.stderr)
         return 2
     report = Table(
-        title="log loss on test rows, ratio to log loss training (raw score in brackets)"
+        title="log loss on test rows, ratio to log loss training (that of the score in brackets)"
     )
     for column in ("table", "library", "log loss"):
         report.add_column(column)

@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py [--rows N] [--device cuda]
 
-Four ways to the gradient: formulas in NumPy, the compiled kernel of the processor, the kernel of the
-device, and the loop over arrays in which margins never leave it. Then the device's kernel alone, as a
-share of the bandwidth of a copy there. ``--device cpu`` runs what there is of it on the processor, to
-try the script. Exit status 2 without the device that was asked for.
+Four ways to the gradient: formulas in NumPy, the compiled kernel on the CPU, the kernel on the device,
+and the loop over arrays in which margins never leave the device. Then the device's kernel alone, as a
+share of the bandwidth of a copy on the device. ``--device cpu`` runs the parts that need no device, to
+try the script. The exit status is 2 without the device that was asked for.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ROUNDS = 50
 
 def commands_for(n: int, classes: int, device: str) -> dict[str, Callable[[], object]]:
     """Return the trainings to compare, XGBoost's own first; one QuantileDMatrix serves all."""
-    there = cuda.cupy().asarray if device != "cpu" else np.asarray
-    X, y = map(there, data(n, classes))
+    to_device = cuda.cupy().asarray if device != "cpu" else np.asarray
+    X, y = map(to_device, data(n, classes))
     d = xgb.QuantileDMatrix(X, y)
     params: dict[str, Any] = {"device": device, "max_depth": 6}
     many = {"num_class": classes} if classes > 2 else {}
@@ -49,12 +49,12 @@ def commands_for(n: int, classes: int, device: str) -> dict[str, Callable[[], ob
 
     commands: dict[str, Callable[[], object]] = {
         "XGBoost's own log loss": lambda: xgb.train(params | own, d, ROUNDS),
-        "focal, NumPy on the host": lambda: from_host("numpy"),
-        "focal, kernel on the host": lambda: from_host("auto"),
+        "focal, NumPy on the CPU": lambda: from_host("numpy"),
+        "focal, kernel on the CPU": lambda: from_host("auto"),
         "focal, loop over arrays": lambda: fx.train(
             params, fx.Arrays(X, y), ROUNDS, loss=loss, verbose_eval=False
         ),
-        # What the line above does first, in each run: its own QuantileDMatrix.
+        # The line above builds a QuantileDMatrix in each run; its time is subtracted.
         "the QuantileDMatrix of that loop": lambda: xgb.QuantileDMatrix(X, y),
     }
     if device != "cpu":
@@ -85,7 +85,7 @@ def bandwidth(n: int, repeats: int) -> Table:
     rng = np.random.default_rng(0)
     table = Table(title=f"the kernel on the device, {n:,} rows", title_justify="left")
     table.add_column("loss")
-    for column in ("GB/s", "of a copy there"):
+    for column in ("GB/s", "share of a copy"):
         table.add_column(column, justify="right")
 
     def rate(call: Callable[[], object], moved: int) -> float:
@@ -105,11 +105,11 @@ def bandwidth(n: int, repeats: int) -> Table:
         shape = (rows,) if k == 2 else (rows, k)
         margin = cp.asarray(rng.normal(size=shape).astype(np.float32))
         objective = fx.Objective(loss, device="cuda")
-        resident = objective._resident(rng.integers(0, k, rows), None, shape)
+        labelled = objective.rows(rng.integers(0, k, rows), None, shape)
         out = cp.empty_like(margin)
         copy = rate(lambda out=out, z=margin: cp.copyto(out, z), 2 * margin.nbytes)
         moved = 3 * margin.nbytes + 4 * rows
-        ours = rate(lambda r=resident, o=objective, z=margin: o._derivatives(r, z), moved)
+        ours = rate(lambda r=labelled, o=objective, z=margin: o.derivatives(r, z), moved)
         table.add_row(repr(loss), f"{ours:.0f}", f"{ours / copy:.2f}")
     return table
 
