@@ -28,10 +28,6 @@ class Terms(NamedTuple):
     L: Array
     M: Array
 
-    def mirror(self) -> Terms:
-        """Return the terms of -s."""
-        return Terms(self.q, self.p, self.M, self.L)
-
 
 def terms(s: Array) -> Terms:
     """Evaluate sigmoid(s), sigmoid(-s) and their logarithms without cancellation or overflow."""
@@ -80,12 +76,18 @@ def hessian(t: Terms, g: Array | float) -> Array:
     return focus(t, g) * ((1 + 2 * g) * t.p * t.q - g * (t.q - g * t.p) * (t.p * t.L))
 
 
-def log_slope(s: Array, g: Array | float) -> Array:
-    """Evaluate log A(s) = -(1+g) M + log1p(g p L / q), finite for every finite s."""
+def odds_times_loss(s: Array, t: Terms) -> Array:
+    """Evaluate w = p L / q of ``t = terms(s)``: from 0 to 1, finite for every finite s."""
     xp = namespace(s)
-    t = terms(s)
     e = xp.exp(-xp.abs(s))
     one = xp.ones_like(s)
     # L / q is log1p(e) (1 + e) / e for s >= 0, with the limit 1, and L (1 + e) for s < 0.
     ratio = xp.where(s >= 0, xp.where(e > 0, xp.log1p(e), one) / xp.where(e > 0, e, one), t.L)
-    return -(1 + g) * t.M + xp.log1p(g * (t.p * ratio) * (1 + e))
+    return (t.p * ratio) * (1 + e)
+
+
+def log_slope(s: Array, g: Array | float) -> Array:
+    """Evaluate log A(s) = -(1+g) M + log1p(g w), w = p L / q; finite for every finite s."""
+    xp = namespace(s)
+    t = terms(s)
+    return -(1 + g) * t.M + xp.log1p(g * odds_times_loss(s, t))

@@ -16,7 +16,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost import _kernel, _validation
+from focalboost import _kernel, _tables, _validation
 from focalboost._curvature import FLOOR, Curvature
 from focalboost._kernel import cuda
 from focalboost._namespace import Array, as_array
@@ -114,9 +114,12 @@ def _fused(
     **host: Any,
 ) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Ask the compiled kernel; None if the formulas must answer, which also name what is wrong."""
-    binary = loss.n_outputs == 1
-    common: dict[str, Any] = {"binary": binary, "curvature": curvature, **host}
-    return _kernel.derivatives(y, margin, sample_weight, loss.gammas, loss.alphas, **common)
+    host |= {"binary": loss.n_outputs == 1, "curvature": curvature}
+    if loss.link == "canonical":
+        host["table"] = _tables.table(loss.gammas, loss.label_weights, loss.n_outputs)
+        if host["table"] is None:
+            return None
+    return _kernel.derivatives(y, margin, sample_weight, loss.gammas, loss.label_weights, **host)
 
 
 def by_rows(
@@ -175,9 +178,22 @@ class Rows:
                 w = as_array(sample_weight)
                 like = np.empty(0, np.float32) if isinstance(w, np.ndarray) else w
                 weights = _validation.sample_weight(w, shape[0], like)
-            binary = loss.n_outputs == 1
+            table = None
+            if loss.link == "canonical":
+                table = _tables.table(loss.gammas, loss.label_weights, loss.n_outputs)
+                if table is None:
+                    raise ValueError(
+                        f"gamma must be at most {_tables.LARGEST_GAMMA:g} with link='canonical' on "
+                        f"CUDA, got {loss.gamma}; larger ones are computed on the CPU only"
+                    )
             resident = cuda.Resident.of(
-                labels, weights, loss.gammas, loss.alphas, binary=binary, ordinal=ordinal
+                labels,
+                weights,
+                loss.gammas,
+                loss.label_weights,
+                binary=loss.n_outputs == 1,
+                ordinal=ordinal,
+                table=table,
             )
             return cls(loss, y, sample_weight, shape, resident)
 

@@ -3,8 +3,8 @@ r"""Focal loss in LightGBM: objective, metric, train, cv and finalize.
 This module translates LightGBM's parameters and containers; the loss computes. LightGBM has no starting
 value for a custom objective and saves no link for it. ``train`` therefore starts from the focal
 intercept, and ``finalize`` writes intercept and link into the finished model, as native training does.
-``predict`` then gives SCORES, the sigmoid or softmax of the margin: for probabilities use
-``loss.posterior(booster.predict(X, raw_score=True))``.
+``predict`` then gives SCORES, the sigmoid or softmax of the margin: with ``link="canonical"`` these are
+probabilities, with ``link="focal"`` use ``loss.posterior(booster.predict(X, raw_score=True))``.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ def train(
         Evaluated on margins, in addition to the focal loss. LightGBM's early stopping watches every
         metric, or with ``first_metric_only`` the first.
     init_model : str, Path or Booster, optional
-        Continue from this model; its margins take the place of the intercept.
+        Continue from this model; its margins take the place of the intercept, and must have the link
+        of ``loss`` (a LightGBM model does not say which link it has).
     keep_training_booster : False
         True cannot work: the finished model is rewritten with its intercept, which ends training.
     **host_keywords

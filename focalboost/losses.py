@@ -13,22 +13,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost import _binary, _intercept, _posterior, _rounds, _softmax, _validation
-from focalboost._curvature import (
-    POLICIES,
-    Curvature,
-    floored,
-    guarded_binary,
-    guarded_softmax,
+from focalboost import (
+    _binary,
+    _canonical,
+    _intercept,
+    _posterior,
+    _rounds,
+    _softmax,
+    _validation,
 )
+from focalboost._curvature import POLICIES, Curvature, floored, guarded, guarded_canonical
 from focalboost._frequencies import class_frequencies
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace, to_numpy
+
+Link = Literal["focal", "canonical"]
 
 
 class FocalLoss(Immutable, ABC):
@@ -40,11 +44,12 @@ class FocalLoss(Immutable, ABC):
 
     gamma: Any
     alpha: Any
+    link: Link
 
     def loss(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Array:
-        r"""Loss of each row, weight_i alpha_t q^gamma L.
+        r"""Loss of each row, weight_i alpha_t q^gamma L; with ``link="canonical"`` times ``scale``.
 
         Parameters
         ----------
@@ -117,10 +122,10 @@ class FocalLoss(Immutable, ABC):
         y, margin, sample_weight
             As for ``loss``.
         curvature : {"guarded", "exact"}
-            ``"guarded"``: the exact second derivative l'' for s >= 0; for s < 0 the larger of l'' and
-            the chord (l'(s) - l'(-s)) / (2s), s the margin of the observed class. For softmax the same
-            rule along each class's axis s_j = logit(p_j), the other margins held fixed.
-            ``"exact"``: l''. See docs/math.md.
+            ``"guarded"``: no row asks for a step longer than c = 16: ``max(l'', |l'| / c)``, l'' the
+            exact second derivative. With ``link="canonical"`` ``|l'| max(r, 1/c)``, r the posterior of
+            the observed class and 1 minus the posterior of the others. For softmax the same rule on
+            each diagonal entry. ``"exact"``: l''. See docs/math.md.
 
         Returns
         -------
@@ -134,13 +139,13 @@ class FocalLoss(Immutable, ABC):
 
         Notes
         -----
-        The guarded curvature majorizes log loss (gamma = 0). For gamma > 0 it is positive and
-        continuous, but no majorizer.
+        A leaf value without regularisation is a weighted mean of its rows' steps, so it is at most c in
+        absolute value.
 
         Examples
         --------
         >>> BinaryFocalLoss(gamma=2.0).gradient_curvature([1], [-5.0])[1].round(6)
-        array([0.104618])
+        array([0.065386])
         """
         _validation.one_of("curvature", curvature, POLICIES)
         return _rounds.derivatives(self, y, margin, sample_weight, curvature)
@@ -148,7 +153,8 @@ class FocalLoss(Immutable, ABC):
     def posterior(self, margin: ArrayLike) -> Array:
         r"""Class posterior P(y given x) of a model trained with this loss: gamma and alpha undone.
 
-        Binary eta = A_0(-z) / (A_0(-z) + A_1(z)), softmax eta_k proportional to p_k q_k / A_k(s_k), with
+        With ``link="canonical"`` sigmoid or softmax of the margin. With ``link="focal"`` binary
+        eta = A_0(-z) / (A_0(-z) + A_1(z)), softmax eta_k proportional to p_k q_k / A_k(s_k), with
         A_k(s) = alpha_k q^gamma_k (q + gamma_k p L).
 
         Parameters
@@ -168,7 +174,7 @@ class FocalLoss(Immutable, ABC):
 
         Notes
         -----
-        sigmoid(margin) is not a probability for gamma > 0: it is too close to 1/2.
+        With ``link="focal"`` and gamma > 0 sigmoid(margin) is no probability: it is too close to 1/2.
 
         References
         ----------
@@ -197,9 +203,9 @@ class FocalLoss(Immutable, ABC):
         Returns
         -------
         float for ``BinaryFocalLoss``, array of shape (K,) for ``SoftmaxFocalLoss``
-            At gamma = 0 without alpha the log-odds, or the log-frequencies. For softmax the margins are
-            logarithms of scores, and a class without rows (as in a fold of a rare class) counts as half
-            an average row, so that its margin is finite.
+            With ``link="canonical"``, or at gamma = 0 without alpha, the log-odds or log-frequencies.
+            For softmax the margins are logarithms of scores, and a class without rows (as in a fold of
+            a rare class) counts as half an average row, so that its margin is finite.
 
         Raises
         ------
@@ -241,6 +247,20 @@ class FocalLoss(Immutable, ABC):
     def alphas(self) -> tuple[float, ...]:
         """Weight of each label, 1 where there is no alpha."""
 
+    @property
+    def scale(self) -> float:
+        """Constant factor of the loss: 1, or with the canonical link 1 / v(0) (docs/math.md).
+
+        With it rows at equal posteriors weigh as those of log loss with the same class weights, so that
+        minimum child weights and L2 penalties mean for every gamma about what they mean for log loss.
+        """
+        return _canonical.scale(self.gammas) if self.link == "canonical" else 1.0
+
+    @property
+    def label_weights(self) -> tuple[float, ...]:
+        """What the loss of a row of each label is multiplied by: alpha times ``scale``."""
+        return tuple(a * self.scale for a in self.alphas)
+
     @abstractmethod
     def check_labels(self, y: ArrayLike, margin_shape: tuple[int, ...] | None = None) -> Array:
         """Return labels that this loss allows, or raise ValueError.
@@ -260,9 +280,28 @@ class FocalLoss(Immutable, ABC):
 
         What ``gradient_curvature`` returns where the compiled kernel does not apply.
         """
-        compute = partial(self._derivatives, curvature=curvature, floor=floor)
+        compute = partial(self._policy, curvature=curvature, floor=floor)
         gradient, second = _rounds.by_rows(compute, *self._checked(y, margin, sample_weight))
         return gradient, second
+
+    def _policy(
+        self, labels: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
+    ) -> tuple[Array, Array]:
+        if self.link == "canonical":
+            xp = namespace(z)
+            gradient, second, right = self._canonical(labels, xp.astype(z, xp.float64))
+            if curvature == "guarded":
+                second = guarded_canonical(gradient, right)
+            second = floored(second, floor)
+            return (
+                _weighted(xp.astype(gradient, z.dtype), w),
+                _weighted(xp.astype(second, z.dtype), w),
+            )
+        gradient, second, alpha = self._derivatives(labels, z)
+        if curvature == "guarded":
+            second = guarded(gradient, second)
+        weight = alpha if w is None else w if alpha is None else alpha * w
+        return _weighted(gradient, weight), _weighted(floored(second, floor), weight)
 
     # ---- what a loss answers -------------------------------------------------------------------------
 
@@ -286,10 +325,12 @@ class FocalLoss(Immutable, ABC):
         """Return the weighted loss of each row."""
 
     @abstractmethod
-    def _derivatives(
-        self, labels: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
-    ) -> tuple[Array, Array]:
-        """Return the weighted gradient and curvature of each row."""
+    def _derivatives(self, labels: Array, z: Array) -> tuple[Array, Array, Array | None]:
+        """Return gradient and Hessian in the paper's margin, and the weights of the rows' labels."""
+
+    @abstractmethod
+    def _canonical(self, labels: Array, u: Array) -> _canonical.Derivatives:
+        """Return derivatives in double margins of the canonical link, weights of labels included."""
 
     @abstractmethod
     def _posterior(self, z: Array) -> Array:
@@ -314,12 +355,18 @@ class BinaryFocalLoss(FocalLoss):
     alpha : None, float in (0, 1), or pair of positive floats (negatives, positives)
         Class weights. None: no factor. A float is Lin et al.'s: alpha on positives, 1 - alpha on
         negatives (it halves the loss even at 0.5).
+    link : {"focal", "canonical"}
+        ``"focal"``: the margin z of the paper; its sigmoid is the score, no probability for gamma > 0.
+        ``"canonical"``: the margin u whose sigmoid is the posterior, alpha undone too; the loss is that
+        of the score which belongs to u, times ``scale``.
 
     Attributes
     ----------
     n_outputs : 1
     gammas, alphas : pairs of float
         Gamma and weight of negatives and positives.
+    scale : float
+        1, or with the canonical link the constant 1 / v(0).
 
     Raises
     ------
@@ -330,6 +377,8 @@ class BinaryFocalLoss(FocalLoss):
     -----
     dl/dz = -alpha q^gamma (q + gamma p L) for y = 1, with the opposite sign for y = 0;
     d2l/dz2 = alpha p q^gamma [(1 + 2 gamma) q - gamma (q - gamma p) L].
+    With the canonical link dl/du = v(u) (sigmoid(u) - y): log loss whose rows weigh v(u) > 0, a weight
+    that depends on the prediction alone.
 
     Margins may have any shape, labels the same shape; with margins (n, targets) a sample weight (n,)
     counts for every target of its row. Labels outside {0, 1}, NaN, and margins that are not finite raise
@@ -343,8 +392,10 @@ class BinaryFocalLoss(FocalLoss):
 
     gamma: float | tuple[float, float] | Sequence[float] | NDArray[Any] = 2.0
     alpha: float | tuple[float, float] | Sequence[float] | NDArray[Any] | None = None
+    link: Link = "focal"
 
     def __post_init__(self) -> None:
+        _validation.one_of("link", self.link, get_args(Link))
         several = "a pair (negatives, positives)"
         object.__setattr__(self, "gamma", _validation.gamma(self.gamma, 2, several))
         object.__setattr__(self, "alpha", _validation.alpha(self.alpha, 2, scalar=True))
@@ -374,42 +425,45 @@ class BinaryFocalLoss(FocalLoss):
         return labels == 1
 
     def _loss(self, positive: Array, z: Array, w: Array | None) -> tuple[Array]:
-        row = self._rows(positive, z, w)
-        return (_weighted(_binary.loss(row.terms, row.gamma), row.weight),)
-
-    def _derivatives(
-        self, positive: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
-    ) -> tuple[Array, Array]:
-        row = self._rows(positive, z, w)
-        gradient = row.sign * _binary.slope(row.terms, row.gamma)
-        if curvature == "guarded":
-            second = guarded_binary(row.s, row.terms, row.gamma)
-        else:
-            second = _binary.hessian(row.terms, row.gamma)
-        return _weighted(gradient, row.weight), _weighted(floored(second, floor), row.weight)
-
-    def _rows(self, positive: Array, z: Array, w: Array | None) -> _BinaryRows:
         xp = namespace(z)
-        sign = 1 - 2 * xp.astype(positive, z.dtype)
-        s = -sign * z
+        paper = z
+        if self.link == "canonical":
+            paper = _canonical.paper_margin(xp.astype(z, xp.float64), *self._pairs())
+        row = self._rows(positive, paper)
+        value = _weighted(_binary.loss(row.terms, row.gamma), row.alpha)
+        return (_weighted(xp.astype(value, z.dtype), w),)
+
+    def _derivatives(self, positive: Array, z: Array) -> tuple[Array, Array, Array | None]:
+        row = self._rows(positive, z)
+        gradient = row.sign * _binary.slope(row.terms, row.gamma)
+        return gradient, _binary.hessian(row.terms, row.gamma), row.alpha
+
+    def _canonical(self, positive: Array, u: Array) -> _canonical.Derivatives:
+        return _canonical.binary_derivatives(positive, u, *self._pairs())
+
+    def _rows(self, positive: Array, z: Array) -> _BinaryRows:
+        sign = 1 - 2 * namespace(z).astype(positive, z.dtype)
         g0, g1 = self.gammas
-        a = None if self.alpha is None else _by_label(positive, z, *self.alphas)
+        a0, a1 = self.label_weights
         return _BinaryRows(
-            s=s,
             sign=sign,
-            terms=_binary.terms(s),
+            terms=_binary.terms(-sign * z),
             gamma=g0 if g0 == g1 else _by_label(positive, z, g0, g1),
-            weight=a if w is None else w if a is None else a * w,
+            alpha=None if a0 == a1 == 1 else _by_label(positive, z, a0, a1),
         )
 
     def _posterior(self, z: Array) -> Array:
+        if self.link == "canonical":
+            return _binary.terms(z).p
         return _posterior.binary(z, *self._pairs())
 
     def _intercept(self, share: NDArray[np.float64]) -> float:
+        if self.link == "canonical":
+            return math.log(share[1]) - math.log(share[0])
         return _intercept.binary(float(share[1]), *self._pairs())
 
     def _pairs(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        (g0, g1), (a0, a1) = self.gammas, self.alphas
+        (g0, g1), (a0, a1) = self.gammas, self.label_weights
         return (g0, g1), (a0, a1)
 
 
@@ -417,11 +471,10 @@ class BinaryFocalLoss(FocalLoss):
 class _BinaryRows:
     """Margins and labels of some rows, in the letters of the formulas."""
 
-    s: Array
     sign: Array  # of the gradient in z: +1 for a negative, -1 for a positive
     terms: _binary.Terms
     gamma: Array | float
-    weight: Array | None  # alpha_y times sample weight
+    alpha: Array | None
 
 
 @dataclass(frozen=True)
@@ -438,6 +491,10 @@ class SoftmaxFocalLoss(FocalLoss):
         Focusing parameter (per true class); 0 is the multinomial log loss.
     alpha : None, or K positive floats
         Class weights. None: no factor.
+    link : {"focal", "canonical"}
+        ``"focal"``: the margins of the paper; their softmax is the score, no probability for gamma > 0.
+        ``"canonical"``: the margins whose softmax is the posterior, alpha undone too; the loss is that
+        of the scores which belong to them, times ``scale``.
 
     Attributes
     ----------
@@ -445,6 +502,8 @@ class SoftmaxFocalLoss(FocalLoss):
         K.
     gammas, alphas : tuples of K floats
         Gamma and weight of each class.
+    scale : float
+        1, or with the canonical link one constant.
 
     Raises
     ------
@@ -470,8 +529,10 @@ class SoftmaxFocalLoss(FocalLoss):
     n_classes: int
     gamma: float | tuple[float, ...] | Sequence[float] | NDArray[Any] = 2.0
     alpha: tuple[float, ...] | Sequence[float] | NDArray[Any] | None = None
+    link: Link = "focal"
 
     def __post_init__(self) -> None:
+        _validation.one_of("link", self.link, get_args(Link))
         n = _validation.integer("n_classes", self.n_classes, 2)
         object.__setattr__(self, "n_classes", n)
         object.__setattr__(self, "gamma", _validation.gamma(self.gamma, n, f"{n} of them"))
@@ -504,51 +565,51 @@ class SoftmaxFocalLoss(FocalLoss):
         return xp.astype(labels, xp.int64)
 
     def _loss(self, t: Array, z: Array, w: Array | None) -> tuple[Array]:
-        row = self._rows(t, z, w)
-        return (_weighted(_binary.loss(row.true.binary, row.gamma), row.weight)[:, 0],)
-
-    def _derivatives(
-        self, t: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
-    ) -> tuple[Array, Array]:
-        row = self._rows(t, z, w)
-        gradient, second = _softmax.gradient_hessian(row.terms, row.true, row.gamma)
-        if curvature == "guarded":
-            second = guarded_softmax(row.terms, row.true, row.gamma, gradient, second)
-        return _weighted(gradient, row.weight), _weighted(floored(second, floor), row.weight)
-
-    def _rows(self, t: Array, z: Array, w: Array | None) -> _SoftmaxRows:
         xp = namespace(z)
-        gammas, alphas = self._vectors(xp, z.dtype)
-        a = None if self.alpha is None else xp.take(alphas, t)[:, None]
+        if self.link == "canonical":
+            u = xp.astype(z, xp.float64)
+            at = _canonical.scores(u, *self._vectors(xp, xp.float64)).side.terms
+            true = _binary.Terms(*(xp.take_along_axis(a, t[:, None], axis=1) for a in at))
+        else:
+            true = _softmax.true_class(t, _softmax.terms(z)).binary
+        gamma, alpha = self._of_labels(t, true.L)
+        value = _weighted(_binary.loss(true, gamma), alpha)
+        return (_weighted(xp.astype(value, z.dtype), w)[:, 0],)
+
+    def _derivatives(self, t: Array, z: Array) -> tuple[Array, Array, Array | None]:
         terms = _softmax.terms(z)
-        return _SoftmaxRows(
-            terms=terms,
-            true=_softmax.true_class(t, terms),
-            gamma=xp.take(gammas, t)[:, None] if isinstance(self.gamma, tuple) else self.gamma,
-            weight=a if w is None else w if a is None else a * w,
-        )
+        gamma, alpha = self._of_labels(t, z)
+        true = _softmax.true_class(t, terms)
+        return *_softmax.gradient_hessian(terms, true, gamma), alpha
+
+    def _canonical(self, t: Array, u: Array) -> _canonical.Derivatives:
+        xp = namespace(u)
+        return _canonical.softmax_derivatives(t, u, *self._vectors(xp, xp.float64))
+
+    def _of_labels(self, t: Array, like: Array) -> tuple[Array | float, Array | None]:
+        """Return gamma and weight of each row's label, (n, 1), in the dtype of ``like``."""
+        xp = namespace(like)
+        gammas, alphas = self._vectors(xp, like.dtype)
+        gamma: Array | float = self.gammas[0]
+        if isinstance(self.gamma, tuple):
+            gamma = xp.take(gammas, t)[:, None]
+        return gamma, None if set(self.label_weights) == {1.0} else xp.take(alphas, t)[:, None]
 
     def _posterior(self, z: Array) -> Array:
         xp = namespace(z)
         terms = _softmax.terms(xp.reshape(z, (-1, self.n_classes)))
+        if self.link == "canonical":
+            return xp.reshape(terms.p, z.shape)
         eta = _posterior.softmax(terms, *self._vectors(xp, xp.float64))
         return xp.reshape(eta, z.shape)
 
     def _intercept(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.link == "canonical":
+            return np.asarray(np.log(share))
         return _intercept.softmax(share, *self._vectors(np, np.float64))
 
     def _vectors(self, xp: Any, dtype: Any) -> tuple[Array, Array]:
-        return xp.asarray(self.gammas, dtype=dtype), xp.asarray(self.alphas, dtype=dtype)
-
-
-@dataclass(frozen=True)
-class _SoftmaxRows:
-    """Margins and labels of some rows, in the letters of the formulas, (n, 1) or (n, K)."""
-
-    terms: _softmax.Terms
-    true: _softmax.TrueClass
-    gamma: Any
-    weight: Array | None  # alpha_t times sample weight
+        return xp.asarray(self.gammas, dtype=dtype), xp.asarray(self.label_weights, dtype=dtype)
 
 
 def check_loss(loss: Any) -> None:

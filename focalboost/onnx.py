@@ -1,8 +1,8 @@
-r"""Fitted estimators as ONNX models whose probabilities are the posterior.
+r"""Fitted estimators as ONNX models that predict labels and probabilities.
 
-onnxmltools converts the host's trees, which give margins. The formula of the posterior follows them in
-operators of ONNX and in double precision. A server then needs neither Python nor this package. A test
-compares the formula with ``posterior`` of the losses.
+onnxmltools converts the host's trees, whose margins are log-odds of the posterior. What it cannot know
+follows them: the population's class frequencies, class weights, and the labels. A server then needs
+neither Python nor this package.
 """
 
 from __future__ import annotations
@@ -18,37 +18,6 @@ from focalboost.estimators._posterior import ClassPosterior
 __all__ = ["to_onnx"]
 
 _OPSET = 15
-
-# z (n, K) margins, the first 0 for two classes; e = exp(z - max z); log A_k as in _posterior.py. Margins
-# more than 700 below the largest count as 700 below it, because exp underflows there.
-_POSTERIOR = """
-posterior (double[N, K] z) => (double[N, K] eta)
-{
-    largest = ReduceMax <axes = [1], keepdims = 1> (z)
-    behind = Sub (z, largest)
-    d = Max (behind, lowest)
-    e = Exp (d)
-    sum = MatMul (e, all)
-    others = MatMul (e, all_but_self)
-    log_sum = Log (sum)
-    log_p = Sub (d, log_sum)
-    log_others = Log (others)
-    log_q = Sub (log_others, log_sum)
-    p = Exp (log_p)
-    q = Exp (log_q)
-    L = Neg (log_p)
-    p_L = Mul (p, L)
-    g_p_L = Mul (gamma, p_L)
-    u = Add (q, g_p_L)
-    log_u = Log (u)
-    power = Mul (gamma_less_1, log_q)
-    slope = Add (power, log_u)
-    log_A = Add (log_alpha, slope)
-    odds = Sub (log_p, log_A)
-    shifted = Add (odds, log_shift)
-    eta = Softmax <axis = 1> (shifted)
-}
-"""
 
 
 def to_onnx(classifier: Any) -> Any:
@@ -102,23 +71,21 @@ def to_onnx(classifier: Any) -> Any:
     posterior, n_features = classifier.class_posterior_, _n_features(classifier)
     k = len(posterior.classes)
     trees, opsets = _trees(classifier)
-    # For two classes the converter repeats the margin in two columns; the first one becomes 0.
-    margins = [
+    nodes = [
         helper.make_node("Cast", ["scores"], ["wide"], to=TensorProto.DOUBLE),
-        helper.make_node("Mul", ["wide", "second"], ["z"])
-        if k == 2
-        else helper.make_node("Identity", ["wide"], ["z"]),
-    ]
-    answers = [
+        # For two classes the converter repeats the margin in two columns; the first one becomes 0.
+        helper.make_node("Mul", ["wide", "columns"], ["margins"]),
+        helper.make_node("Add", ["margins", "log_shift"], ["shifted"]),
+        helper.make_node("Softmax", ["shifted"], ["eta"], axis=1),
         helper.make_node("Cast", ["eta"], ["probabilities"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["eta", "class_weight"], ["weighted"]),
-        helper.make_node("ArgMax", ["weighted"], ["index"], axis=1, keepdims=0),
+        helper.make_node("Add", ["shifted", "log_weight"], ["decision"]),
+        helper.make_node("ArgMax", ["decision"], ["index"], axis=1, keepdims=0),
         helper.make_node("Gather", ["classes", "index"], ["label"]),
     ]
     constants = _constants(posterior)
     kind = helper.np_dtype_to_tensor_dtype(constants["classes"].dtype)
     graph = helper.make_graph(
-        [trees, *margins, *onnx.parser.parse_graph(_POSTERIOR).node, *answers],
+        [trees, *nodes],
         "focalboost",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, n_features])],
         [
@@ -186,23 +153,10 @@ def _trees(classifier: Any) -> tuple[Any, list[Any]]:
 
 def _constants(posterior: ClassPosterior) -> dict[str, NDArray[Any]]:
     """Return the named constants of the graph."""
-    k = len(posterior.classes)
-    prior = posterior.population_prior
-    log_shift = np.zeros(k) if prior is None else np.log(prior / posterior.class_prior)
-    weight = np.ones(k) if posterior.class_weight is None else posterior.class_weight
-    gamma = np.array(posterior.loss.gammas)
     classes = posterior.classes
-    if classes.dtype.kind in "US":
-        classes = classes.astype(object)
     return {
-        "lowest": np.array(-700.0),
-        "all": np.ones((k, k)),
-        "all_but_self": 1 - np.eye(k),
-        "gamma": gamma,
-        "gamma_less_1": gamma - 1,
-        "log_alpha": np.log(posterior.loss.alphas),
-        "log_shift": log_shift,
-        "class_weight": weight,
-        "classes": classes,
-        **({"second": np.array([0.0, 1.0])} if k == 2 else {}),
+        "columns": np.array([0.0, 1.0]) if len(classes) == 2 else np.ones(len(classes)),
+        "log_shift": posterior.log_shift(),
+        "log_weight": posterior.log_weight(),
+        "classes": classes.astype(object) if classes.dtype.kind in "US" else classes,
     }

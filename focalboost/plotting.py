@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from focalboost import _validation
 from focalboost._frequencies import class_frequencies
-from focalboost.losses import BinaryFocalLoss
+from focalboost.losses import BinaryFocalLoss, Link
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +44,10 @@ _CALIBRATED = "perfect calibration"
 _NO_POSITIVE = "no positive in bin: 95 % limit"
 _NO_SKILL = "no skill"
 _LOG_LOSS = r"$\gamma$ = 0 (log loss)"
+_MARGIN = {
+    "focal": "margin $s$ of the observed\nclass (log-odds of the score)",
+    "canonical": "margin $s$ of the observed\nclass (log-odds of the posterior)",
+}
 _REFERENCES = (_CALIBRATED, _NO_POSITIVE, _NO_SKILL, _LOG_LOSS)
 
 _RARE_BELOW = 0.1  # reliability is drawn on logarithmic axes if the base rate is lower
@@ -65,14 +69,16 @@ class LossCurvesDisplay:
     ----------
     gammas : tuple of float, length G
     margins : array of shape (n,)
-        Margin s of the observed class, ascending. A negative margin means that the score of this class
-        is below 1/2.
+        Margin s of the observed class, ascending. A negative margin means that the score of this class,
+        or with the canonical link its posterior, is below 1/2.
     loss, gradient : arrays of shape (G, n)
         Loss l and its derivative dl/ds, one row per gamma.
     guarded : array of shape (G, n)
         Curvature that a tree is given by default, one row per gamma.
     exact : array of shape (G, n)
         Second derivative of the loss, one row per gamma; it can be negative.
+    link : {"focal", "canonical"}
+        Whose margins are drawn.
 
     Attributes
     ----------
@@ -98,6 +104,7 @@ class LossCurvesDisplay:
     gradient: Floats
     guarded: Floats
     exact: Floats
+    link: Link = "focal"
     axes_: NDArray[Any] = field(init=False, repr=False)
     figure_: Figure | SubFigure = field(init=False, repr=False)
 
@@ -107,6 +114,7 @@ class LossCurvesDisplay:
         gammas: ArrayLike = (0, 0.5, 1, 2, 5),
         *,
         alpha: float | tuple[float, float] | None = None,
+        link: Link = "focal",
         margins: ArrayLike | None = None,
         ax: Any = None,
     ) -> Self:
@@ -119,7 +127,10 @@ class LossCurvesDisplay:
         gammas : array of shape (G,)
             Finite and >= 0. Each gamma has one colour.
         alpha : None, float in (0, 1), or pair of positive floats (negatives, positives)
-            As for ``BinaryFocalLoss``. All curves are multiplied by the weight of the positives.
+            As for ``BinaryFocalLoss``. With ``link="focal"`` all curves are multiplied by the weight of
+            the positives.
+        link : {"focal", "canonical"}
+            As for ``BinaryFocalLoss``: the margin of the paper, or the log-odds of the posterior.
         margins : array of shape (n,), optional
             Finite, in any order. None: 1001 values from -6 to 4.
         ax : array of 3 matplotlib Axes, optional
@@ -137,7 +148,7 @@ class LossCurvesDisplay:
             If matplotlib is not installed.
         """
         g = _gammas(gammas)
-        losses = [BinaryFocalLoss(gamma, alpha) for gamma in g.tolist()]
+        losses = [BinaryFocalLoss(gamma, alpha, link) for gamma in g.tolist()]
         s = np.linspace(-6, 4, 1001) if margins is None else _vector("margins", margins)
         s = np.sort(s)
         y = np.ones(len(s))
@@ -149,6 +160,7 @@ class LossCurvesDisplay:
             gradient=np.array([gradient for gradient, _ in exact]),
             guarded=np.array([loss.gradient_curvature(y, s)[1] for loss in losses]),
             exact=np.array([hessian for _, hessian in exact]),
+            link=link,
         ).plot(ax)
 
     def plot(self, axes: Any = None) -> Self:
@@ -185,7 +197,7 @@ class LossCurvesDisplay:
         middle.set_ylabel(r"gradient $\mathrm{d}\ell/\mathrm{d}s$")
         right.set_ylabel("curvature")
         for panel in self.axes_:
-            panel.set_xlabel("margin $s$ of the\nobserved class (log-odds)")
+            panel.set_xlabel(_MARGIN[self.link])
             panel.grid(alpha=0.25)
         left.legend(loc="upper right", **_LEGEND)
         return self
@@ -338,10 +350,8 @@ class ReliabilityDisplay:
     ) -> Self:
         """Compute and draw the reliability of a classifier of two classes.
 
-        A FocalXGBClassifier or FocalLGBMClassifier gets two curves: the recovered posterior, which
-        ``predict_proba`` returns, and the score, sigmoid(decision_function). The classifier may be the
-        last step of a pipeline or the best estimator of a search. Any other classifier gets one curve:
-        its ``predict_proba``.
+        The predictions are those of ``predict_proba``. The classifier may be the last step of a pipeline
+        or the best estimator of a search.
 
         Parameters
         ----------
@@ -351,8 +361,7 @@ class ReliabilityDisplay:
         y : array of shape (n,)
             Labels among the two ``estimator.classes_``; the second class is the positive one.
         name : str, optional
-            Name in the legend; if two curves are drawn, a prefix of their names. None: one curve has the
-            name of the estimator's class, two curves have no prefix.
+            Name in the legend. None: the name of the classifier's class.
         n_bins, strategy, sample_weight, scale, ax
             As for ``from_predictions``.
 
@@ -375,23 +384,13 @@ class ReliabilityDisplay:
                 f"estimator must have predict_proba, got {type(estimator).__name__} without it"
             )
         positive = _positive(estimator, y)
-        posterior = np.asarray(estimator.predict_proba(X))[:, 1]
-        if isinstance(getattr(_innermost(estimator), "loss_", None), BinaryFocalLoss):
-            from scipy.special import expit
-
-            prefix = "" if name is None else f"{name}, "
-            probability = {
-                f"{prefix}recovered posterior": posterior,
-                f"{prefix}score": expit(estimator.decision_function(X)),
-            }
-        else:
-            probability = {name or type(_innermost(estimator)).__name__: posterior}
         return cls.from_predictions(
             positive,
-            probability,
+            np.asarray(estimator.predict_proba(X))[:, 1],
             n_bins=n_bins,
             strategy=strategy,
             sample_weight=sample_weight,
+            name=name or type(_innermost(estimator)).__name__,
             scale=scale,
             ax=ax,
         )

@@ -3,7 +3,7 @@ r"""Focal loss in XGBoost: objective, metric, train and cv.
 This module translates XGBoost's parameters and containers; the loss computes. The intercept goes into
 ``base_score``, and the booster is told that it is a native ``binary:logistic`` / ``multi:softprob``
 model, so it saves, loads and predicts like one everywhere. Its predictions are SCORES, the sigmoid or
-softmax of the margin: for probabilities use
+softmax of the margin: with ``link="canonical"`` these are probabilities, with ``link="focal"`` use
 ``loss.posterior(booster.predict(data, output_margin=True))``.
 """
 
@@ -30,6 +30,9 @@ from focalboost._xgboost_arrays import Arrays
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["Arrays", "Metric", "Objective", "cv", "train"]
+
+LINK = "focalboost_link"
+"""The attribute of a booster that says which link its margins have."""
 
 
 @dataclass(frozen=True)
@@ -308,7 +311,7 @@ def train(
     host = _with_intercept(host, objective, dtrain, host_keywords.get("xgb_model"))
     callbacks = host_keywords.pop("callbacks", None) or ()
     exact = ExactMetrics(metrics.with_users(Metric(loss), custom_metric))
-    return xgb.train(
+    booster = xgb.train(
         host,
         dtrain,
         num_boost_round,
@@ -317,6 +320,8 @@ def train(
         callbacks=[exact, *callbacks],
         **host_keywords,
     )
+    booster.set_attr(**{LINK: loss.link})
+    return booster
 
 
 def _train_arrays(
@@ -339,7 +344,7 @@ def _train_arrays(
     def derivatives(y: Any, sample_weight: Any, shape: tuple[int, ...]) -> Callable[[Any], Any]:
         return partial(objective.derivatives, objective.rows(y, sample_weight, shape))
 
-    return _xgboost_arrays.train(
+    booster = _xgboost_arrays.train(
         xgb.Booster(host, [dtrain], model_file=xgb_model),
         dtrain,
         data,
@@ -350,6 +355,8 @@ def _train_arrays(
         evals=evals,
         **host_keywords,
     )
+    booster.set_attr(**{LINK: objective.loss.link})
+    return booster
 
 
 def objective_for(loss: FocalLoss, curvature: Curvature, params: Mapping[str, Any]) -> Objective:
@@ -374,12 +381,24 @@ def _with_intercept(
     """Return the parameters with the data's intercept, unless a model is continued: it has its own."""
     if xgb_model is None:
         return {**_start(objective, dtrain), **host}
+    model = xgb_model if isinstance(xgb_model, xgb.Booster) else xgb.Booster(model_file=xgb_model)
+    check_link(model, objective.loss.link)
     if "base_score" in host:
         raise ValueError(
             "base_score must not be given next to xgb_model: the loaded model has its own, and another "
             "one would move every prediction of it"
         )
     return host
+
+
+def check_link(booster: xgb.Booster, link: str) -> None:
+    """Refuse to continue a model whose margins have another link; models of others do not say."""
+    before = booster.attr(LINK)
+    if before not in (None, link):
+        raise ValueError(
+            f"link must be that of the model to be continued, {before!r}, got {link!r}: the same margin "
+            "stands for another posterior"
+        )
 
 
 def cv(

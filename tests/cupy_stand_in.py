@@ -23,6 +23,13 @@ import numpy as np
 HEADER = Path(__file__).with_name("cuda_on_host.hpp")
 COMPILER = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
 STREAM = 1  # CUDA's legacy default stream
+KINDS = {
+    "u8": ctypes.c_void_p,
+    "i8": ctypes.c_int64,
+    "i4": ctypes.c_int32,
+    "f4": ctypes.c_float,
+    "f8": ctypes.c_double,
+}
 
 
 class ndarray:
@@ -93,9 +100,7 @@ class RawKernel:
                 assert argument.host.flags.c_contiguous
                 sent.append(ctypes.c_void_p(argument.host.ctypes.data))
             else:
-                kinds = {"u8": ctypes.c_void_p, "i8": ctypes.c_int64, "i4": ctypes.c_int32}
-                kind = kinds.get(argument.dtype.str[1:], ctypes.c_double)
-                sent.append(kind(argument.item()))
+                sent.append(KINDS[argument.dtype.str[1:]](argument.item()))
         getattr(_compiled(*self.compiled), self.name)(*sent)
 
 

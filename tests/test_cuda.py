@@ -8,6 +8,7 @@ import copy
 import gc
 import pickle
 import weakref
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,14 @@ import xgboost as xgb
 from numpy.testing import assert_allclose, assert_array_equal
 
 import focalboost.xgboost as fx
-from focalboost import BinaryFocalLoss, FocalXGBClassifier, _kernel, _rounds, metrics
+from focalboost import (
+    BinaryFocalLoss,
+    FocalXGBClassifier,
+    SoftmaxFocalLoss,
+    _kernel,
+    _rounds,
+    metrics,
+)
 from focalboost._kernel import cuda
 from focalboost._rounds import for_trees
 from tests import cupy_stand_in as stand_in
@@ -25,6 +33,9 @@ from tests.hosts.changes import Change, other_labels, other_weights
 from tests.hosts.models import FOCAL, SOFTMAX, XGBOOST, loss_for
 from tests.oracles import CURVATURES, LOSSES
 from tests.processes import imported_by
+
+CANONICAL = BinaryFocalLoss(2.0, 0.25, "canonical")
+CANONICAL_SOFTMAX = SoftmaxFocalLoss(3, 2.0, link="canonical")
 
 needs_compiler = pytest.mark.skipif(
     not (stand_in.COMPILER and "avx2" in _kernel.available()),
@@ -102,8 +113,19 @@ class TestKernel:
         expected = on_cpu(loss, y, margin, w, curvature)
         assert_array_equal(on_device(loss, y, margin, w, curvature), expected)
 
-    def test_several_targets(self):
-        loss = BinaryFocalLoss(1.7, (1.0, 3.0))
+    @pytest.mark.parametrize("loss", [BinaryFocalLoss, partial(SoftmaxFocalLoss, 2)])
+    @pytest.mark.parametrize("gamma", [10.5, (2.0, 40.0)])
+    def test_gamma_that_no_table_has(self, loss, gamma):
+        y, margin, _ = rows(loss(2.0), 10)
+        message = r"gamma must be at most 10 with link='canonical' on CUDA, got (10\.5|\(2\.0, 40)"
+        with pytest.raises(ValueError, match=message):
+            on_device(loss(gamma, link="canonical"), y, margin)
+        on_device(loss(10.0, link="canonical"), y, margin)
+        on_device(loss(gamma), y, margin)  # the other link has no tables
+
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    def test_several_targets(self, link):
+        loss = BinaryFocalLoss(1.7, (1.0, 3.0), link)
         rng = np.random.default_rng(0)
         y, margin = rng.integers(0, 2, (50, 3)), rng.normal(size=(50, 3)).astype(np.float32)
         weight = rng.random(50)
@@ -112,7 +134,7 @@ class TestKernel:
         assert abs(np.subtract(on_device(loss, y, margin), device)).max() > 0.1  # weights count
 
     @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-    @pytest.mark.parametrize("loss", [FOCAL, SOFTMAX], ids=str)
+    @pytest.mark.parametrize("loss", [FOCAL, SOFTMAX, CANONICAL, CANONICAL_SOFTMAX], ids=str)
     def test_margins_that_are_not_finite(self, loss, wrong):
         y, margin, _ = rows(loss, 100)
         objective = fx.Objective(loss, device="cuda")
@@ -142,6 +164,15 @@ class TestUploads:
         for _ in range(3):
             objective(margin, d)
         assert sum(cupy.log) == first + 3 * margin.nbytes
+
+    def test_tables_are_uploaded_once(self, cupy):
+        for loss in (CANONICAL, CANONICAL_SOFTMAX):
+            objective = fx.Objective(loss, device="cuda")
+            y, margin, _ = rows(loss, 100)
+            objective(y, margin)
+            first = sum(cupy.log)
+            objective(y, margin)
+            assert sum(cupy.log) == first + margin.nbytes
 
     @with_cupy
     def test_labels_that_change_in_place(self):
@@ -227,6 +258,8 @@ class TestTraining:
         objective = fx.Objective(loss, device="cuda")
         run = objective if kind is fx.Objective else fx._OneRun(objective)
         booster = xgb.train({**objective.params(y, w), **XGBOOST}, d, 10, obj=fetched(run))
+        booster.set_attr(**{fx.LINK: loss.link})
+        booster.set_attr(**{fx.LINK: loss.link})  # as fx.train does
         assert bytes(booster.save_raw()) == bytes(expected.save_raw())
         assert len(cupy.log) == 10 + 4  # margins; labels, weights, gamma, alpha
 
@@ -363,7 +396,7 @@ class TestWithoutADevice:
         source = cuda._source()
         assert text.splitlines()[-2] in source
         assert '#include "' not in source
-        assert "chord" in source
+        assert "kLongestStep" in source
 
 
 class TestOnTheDevice:

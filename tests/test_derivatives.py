@@ -10,11 +10,22 @@ from numpy.testing import assert_allclose
 from focalboost import BinaryFocalLoss, _binary
 from tests.oracles import (
     BINARY_LABELS,
+    CANONICAL_BINARY,
+    CANONICAL_SOFTMAX,
     EPS,
+    FOCAL_BINARY_LABELS,
+    FOCAL_SOFTMAX_LABELS,
     MARGINS,
     SOFTMAX_LABELS,
+    STEP,
     binary_definition,
+    canonical_definition,
+    canonical_scale,
+    canonical_score,
+    canonical_softmax_rows,
+    canonical_softmax_scale,
     central,
+    differences,
     per_class,
     softmax_definition,
     softmax_margins,
@@ -102,12 +113,12 @@ def digits_of_binary(loss, y, margins=MARGINS):
     return worst
 
 
-@pytest.mark.parametrize(("loss", "y"), BINARY_LABELS, ids=repr)
+@pytest.mark.parametrize(("loss", "y"), FOCAL_BINARY_LABELS, ids=repr)
 def test_binary_digits(loss, y):
     assert np.all(digits_of_binary(loss, y) <= 1)
 
 
-@pytest.mark.parametrize(("loss", "t"), SOFTMAX_LABELS, ids=repr)
+@pytest.mark.parametrize(("loss", "t"), FOCAL_SOFTMAX_LABELS, ids=repr)
 def test_softmax_digits(loss, t):
     margins = softmax_margins(loss.n_classes, 14)
     labels = np.full(len(margins), t)
@@ -149,6 +160,60 @@ def check_softmax_digits(loss, t, row, value, gradient, hessian):
         if size > SMALLEST:
             # The Hessian crosses zero: its error is measured against the sum of its absolute terms.
             assert abs(mp.mpf(float(hessian[j])) - second) <= units * a * size
+
+
+def digits_of_canonical(loss, y):
+    """Return the largest errors of (loss, gradient, Hessian) in units of the budget."""
+    worst = np.zeros(3)
+    labels = np.full(MARGINS.shape, y)
+    got = (loss.loss(labels, MARGINS), *loss.gradient_hessian(labels, MARGINS))
+    scale, gamma = canonical_scale(loss), per_class(loss.gamma, 2)[y]
+    for i, margin in enumerate(MARGINS):
+        with mp.workdps(90 + int(abs(margin) / 2)):  # the smaller of p and q is above exp(-|u|)
+            u = mp.mpf(float(margin))
+            z = canonical_score(loss, u)
+            s = z if y == 1 else -z
+            p, q = 1 / (1 + mp.exp(-s)), 1 / (1 + mp.exp(s))
+            definition = canonical_definition(loss, y, scale=scale, start=z)
+            true = differences(definition, u, STEP)
+            # The Hessian v' (eta - y) + v eta (1 - eta) crosses zero; |v'| is at most about v.
+            scales = (abs(true[0]), abs(true[1]), abs(true[1]) + abs(true[2]))
+            for order in range(3):
+                if scales[order] > SMALLEST:
+                    error = abs(mp.mpf(float(got[order][i])) - true[order]) / scales[order]
+                    # As the other link's; besides, the score has the rounding of u, and so has eta.
+                    units = budget(p, q, gamma) + EPS * abs(margin)
+                    worst[order] = max(worst[order], float(error) / units)
+    return worst
+
+
+@pytest.mark.parametrize("y", [0, 1])
+@pytest.mark.parametrize("loss", CANONICAL_BINARY, ids=repr)
+def test_canonical_digits(loss, y):
+    assert abs(loss.scale / canonical_scale(loss) - 1) <= 8 * EPS
+    assert np.all(digits_of_canonical(loss, y) <= 1)
+
+
+@pytest.mark.parametrize("loss", CANONICAL_SOFTMAX, ids=repr)
+def test_canonical_softmax_digits(loss):
+    k = loss.n_classes
+    scale = canonical_softmax_scale(loss)
+    assert abs(loss.scale / scale - 1) <= 8 * EPS
+    rows = [softmax_margins(k, 6)[5], np.where(np.arange(k) == 0, 30.0, -2.0), np.zeros(k)]
+    for u in rows:
+        with mp.workdps(90 + int(np.ptp(u) / 2)):
+            along = canonical_softmax_rows(loss, u)
+        for t in range(k):
+            value = loss.loss([t], u[None])[0]
+            gradient, hessian = (a[0] for a in loss.gradient_hessian([t], u[None]))
+            # Up to 31 units were measured. exp and log of numbers as large as the spread of the margins
+            # cost as many units as that, and gamma multiplies what a score that is close to 1 loses.
+            units = EPS * (16 + 2 * k + np.ptp(u) + 2 * np.max(loss.gamma))
+            for j in range(k):
+                true, first, second = (scale * order[t] for order in along[j])
+                assert abs(value / true - 1) <= units
+                assert abs(gradient[j] / first - 1) <= units
+                assert abs(hessian[j] - second) <= units * (abs(first) + abs(second))
 
 
 def epsilon_in_log(terms, s):

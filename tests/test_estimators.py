@@ -1,6 +1,7 @@
 """FocalXGBClassifier and FocalLGBMClassifier: what a scikit-learn user expects, whatever the labels."""
 
 import copy
+import dataclasses
 import inspect
 import io
 import pickle
@@ -42,6 +43,8 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+CANONICAL = BinaryFocalLoss(2.0, link="canonical")
 
 
 def scores(margin):
@@ -128,16 +131,52 @@ class TestLabels:
 
 class TestProbabilities:
     @both
-    def test_is_the_posterior_of_the_margin(self, cls, each_table):
+    def test_margins_are_log_odds(self, cls, each_table):
         X, y = each_table
         fitted = make(cls, focal_gamma=3.0).fit(X, y)
         margin = fitted.decision_function(X)
-        loss = BinaryFocalLoss(3.0) if y.max() == 1 else SoftmaxFocalLoss(3, 3.0)
-        assert fitted.loss_ == loss
-        eta = loss.posterior(margin)
-        assert np.abs(scores(margin) - eta).max() > 0.05
+        focal = BinaryFocalLoss(3.0) if y.max() == 1 else SoftmaxFocalLoss(3, 3.0)
+        assert fitted.loss_ == dataclasses.replace(focal, link="canonical")
+        assert np.abs(scores(margin) - focal.posterior(margin)).max() > 0.05
+        eta = scores(margin)
         columns = eta if eta.ndim == 2 else np.column_stack([1 - eta, eta])
-        assert_array_equal(fitted.predict_proba(X), columns)
+        assert_allclose(fitted.predict_proba(X), columns, atol=1e-6)
+
+    @both
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"focal_alpha": "balanced"},
+            {"class_weight": "balanced"},
+            {"population_prior": "given"},
+            {"focal_alpha": "balanced", "class_weight": "balanced", "population_prior": "given"},
+        ],
+        ids=str,
+    )
+    def test_decision_function_agrees_with_predict(self, cls, options, each_table):
+        X, y = each_table
+        k = int(y.max()) + 1
+        prior = np.arange(1, k + 1) / np.arange(1, k + 1).sum()
+        options = {name: prior if v == "given" else v for name, v in options.items()}
+        fitted = make(cls, **options).fit(X, y)
+        decision, eta = fitted.decision_function(X), fitted.predict_proba(X)
+        if k == 2:
+            assert_array_equal(fitted.predict(X), fitted.classes_[(decision > 0).astype(int)])
+            decision = np.column_stack([np.zeros(len(X)), decision])
+        assert_array_equal(fitted.predict(X), fitted.classes_[decision.argmax(axis=1)])
+        weight = np.ones(k)
+        if "class_weight" in options:
+            weight = len(y) / k / np.bincount(y.astype(int))
+        weighted = eta * weight
+        expected = weighted / weighted.sum(axis=1, keepdims=True)
+        assert_allclose(softmax(decision, axis=1), expected, atol=1e-5)
+
+    @both
+    def test_the_hosts_own_classifier_predicts_the_same(self, cls, each_table):
+        X, y = each_table
+        fitted = make(cls, focal_gamma=3.0, focal_alpha="balanced").fit(X, y)
+        assert_allclose(HOSTS[cls].predict_proba(fitted, X), fitted.predict_proba(X), atol=1e-6)
 
     @pytest.mark.parametrize("weighted", [False, True])
     def test_xgboost_is_the_same_as_train(self, binary, weighted):
@@ -145,7 +184,7 @@ class TestProbabilities:
         w = tables.weights(len(y)) if weighted else None
         fitted = make(FocalXGBClassifier).fit(X, y, sample_weight=w)
         params, d = {"learning_rate": 0.3, "nthread": 1}, xgb.QuantileDMatrix(X, y, weight=w)
-        booster = fx.train(params, d, 20, loss=BinaryFocalLoss(2.0))
+        booster = fx.train(params, d, 20, loss=CANONICAL)
         margin = booster.predict(xgb.DMatrix(X), output_margin=True)
         assert_allclose(fitted.decision_function(X), margin, rtol=1e-5, atol=1e-6)
 
@@ -155,7 +194,7 @@ class TestProbabilities:
         w = tables.weights(len(y)) if weighted else None
         fitted = make(FocalLGBMClassifier).fit(X, y, sample_weight=w)
         params = {"learning_rate": 0.3, "verbosity": -1}
-        booster = fl.train(params, lgb.Dataset(X, y, weight=w), 20, loss=BinaryFocalLoss(2.0))
+        booster = fl.train(params, lgb.Dataset(X, y, weight=w), 20, loss=CANONICAL)
         margin = booster.predict(X, raw_score=True)
         assert_allclose(fitted.decision_function(X), margin, rtol=1e-7, atol=1e-9)
 
@@ -178,7 +217,7 @@ class TestProbabilities:
         assert weighted.predict(X).sum() > 1.5 * plain.predict(X).sum()
         eta = weighted.predict_proba(X)
         assert_array_equal(weighted.predict(X), (10 * eta[:, 1] > eta[:, 0]).astype(float))
-        assert weighted.loss_ == BinaryFocalLoss(2.0, (1.0, 10.0))
+        assert weighted.loss_ == BinaryFocalLoss(2.0, (1.0, 10.0), link="canonical")
 
     @both
     @pytest.mark.parametrize(
@@ -188,8 +227,9 @@ class TestProbabilities:
         X, y = binary
         fitted = make(cls, focal_alpha=alpha, learning_rate=0.1, n_estimators=60).fit(X, y)
         assert_allclose(fitted.predict_proba(X)[:, 1].mean(), y.mean(), atol=0.035)
-        score = expit(fitted.decision_function(X)).mean()
-        assert abs(score - y.mean()) > 0.05
+        assert fitted.loss_.alphas != (1.0, 1.0)
+        plain = make(cls, learning_rate=0.1, n_estimators=60).fit(X, y)
+        assert np.abs(plain.predict_proba(X) - fitted.predict_proba(X)).max() > 0.02
 
     @both
     def test_undersampled_rows(self, cls, binary):
@@ -483,23 +523,6 @@ class TestOtherTools:
         values = explanation.values.sum(axis=1) + explanation.base_values
         assert_allclose(values, fitted.decision_function(X[:50]), atol=1e-4)
 
-    @pytest.mark.filterwarnings("ignore")
-    @both
-    def test_treelite(self, cls, each_table, tmp_path):
-        """treelite compiles the saved model for servers; the compiled model predicts the score."""
-        treelite = pytest.importorskip("treelite")
-        X, y = each_table
-        X = X.astype(np.float32)  # the type in which XGBoost and treelite compare
-        fitted = make(cls).fit(X, y)
-        fitted.save_model(tmp_path / "model.json")
-        name = "load_xgboost_model" if cls is FocalXGBClassifier else "load_lightgbm_model"
-        model = getattr(treelite.frontend, name)(tmp_path / "model.json")
-        expected = fitted.decision_function(X)
-        margin = treelite.gtil.predict(model, X, pred_margin=True)
-        assert_allclose(margin.reshape(expected.shape), expected, atol=1e-5)
-        score = treelite.gtil.predict(model, X)
-        assert_allclose(score.reshape(expected.shape), scores(expected), atol=1e-5)
-
 
 class TestHostOptions:
     @pytest.mark.filterwarnings("ignore")  # XGBoost 3.4 deprecates dart and gblinear
@@ -557,7 +580,7 @@ class TestHostOptions:
             {"learning_rate": 0.3, "verbosity": -1},
             lgb.Dataset(X, y, init_score=start),
             20,
-            loss=BinaryFocalLoss(2.0),
+            loss=CANONICAL,
         )
         assert_allclose(fitted.decision_function(X), booster.predict(X, raw_score=True))
 

@@ -62,6 +62,17 @@ def test_gamma_zero_gives_log_odds_and_gamma_above_does_not():
     assert np.ptp(focal) < 0.6 * np.log(7)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 2.0, (5.0, 0.5)])
+@pytest.mark.parametrize("alpha", [None, (0.3, 9.0)])
+def test_canonical_intercept_is_the_log_odds(gamma, alpha):
+    y = np.arange(1000) < 10
+    loss = BinaryFocalLoss(gamma, alpha, "canonical")
+    assert_allclose(loss.intercept(y), np.log(0.01 / 0.99), rtol=1e-14)
+    labels = np.repeat([0, 1], [70, 30])
+    softmax = SoftmaxFocalLoss(2, gamma, alpha, "canonical")
+    assert_allclose(softmax.intercept(labels), np.log([0.7, 0.3]), rtol=1e-14)
+
+
 def test_many_classes():
     y = np.minimum(np.random.default_rng(0).zipf(1.5, 20_000) - 1, 199)
     loss = SoftmaxFocalLoss(200, gamma=2.0)

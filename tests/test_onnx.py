@@ -6,9 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from focalboost import FocalLGBMClassifier, FocalXGBClassifier, SoftmaxFocalLoss
-from focalboost.estimators._posterior import ClassPosterior
-from focalboost.onnx import _OPSET, _POSTERIOR, _constants, to_onnx
+from focalboost import FocalLGBMClassifier, FocalXGBClassifier
+from focalboost.onnx import to_onnx
 from tests.classifiers import both, make
 
 pytest.importorskip("onnxmltools")
@@ -79,25 +78,6 @@ def test_trees_after_the_best_are_left_out(cls, binary):
     fitted = make(cls, n_estimators=300, **stop)
     fitted.fit(X[:h], y[:h], eval_set=[(X[h:], y[h:])], **callbacks)
     assert_allclose(run(to_onnx(fitted), X)[1], fitted.predict_proba(X), atol=1e-6)
-
-
-def test_formula_far_out():
-    """The formula of the posterior in ONNX operators equals ``loss.posterior``, without any trees."""
-    loss = SoftmaxFocalLoss(3, (0.0, 2.0, 5.0), (1.0, 2.0, 0.5))
-    posterior = ClassPosterior(loss, np.arange(3), np.ones(3) / 3, None, None)
-    graph = onnx.parser.parse_graph(_POSTERIOR)
-    constants = _constants(posterior)
-    used = {name for node in graph.node for name in node.input}
-    graph.initializer.extend(
-        onnx.numpy_helper.from_array(v, k) for k, v in constants.items() if k in used
-    )
-    opsets = [onnx.helper.make_opsetid("", _OPSET)]
-    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    rng = np.random.default_rng(0)
-    z = np.concatenate([rng.normal(0, sd, (200, 3)) for sd in (1, 10, 100)])
-    session = ort.InferenceSession(model.SerializeToString())
-    (eta,) = session.run(None, {"z": z})
-    assert_allclose(eta, loss.posterior(z), atol=1e-12)
 
 
 @pytest.mark.parametrize("wrong", [LogisticRegression(), FocalXGBClassifier], ids=str)

@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit
 from scipy.stats import binomtest
 
 from focalboost import BinaryFocalLoss, FocalLGBMClassifier, FocalXGBClassifier
@@ -36,6 +35,7 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 GAMMAS = (0, 0.5, 2, 5)
+LINKS = ("focal", "canonical")
 STRATEGIES = ("quantile", "uniform", "positives")
 
 
@@ -80,14 +80,17 @@ def test_missing_libraries_are_named(module, monkeypatch):
 # ---- the loss ------------------------------------------------------------------------------------
 
 
-def test_loss_curves_are_the_losses():
+@pytest.mark.parametrize("link", LINKS)
+def test_loss_curves_are_the_losses(link):
     """The display shows a row with label 1; here the same numbers come from label 0 and -margin."""
-    display = LossCurvesDisplay.from_gammas(GAMMAS)
+    display = LossCurvesDisplay.from_gammas(GAMMAS, link=link)
+    # With the canonical link the curvature of gamma 2 is negative only below -6.9, left of the panel.
+    negative = {"focal": (0.5, 2, 5), "canonical": (0.5,)}[link]
     left, middle, right = (panel.lines for panel in display.axes_)
     s = left[0].get_xdata()
     y = np.zeros(len(s))
     for i, gamma in enumerate(GAMMAS):
-        loss = BinaryFocalLoss(gamma)
+        loss = BinaryFocalLoss(gamma, link=link)
         gradient, exact = loss.gradient_hessian(y, -s)
         guarded = loss.gradient_curvature(y, -s, curvature="guarded")[1]
         solid, dashed = right[2 * i], right[2 * i + 1]
@@ -97,14 +100,18 @@ def test_loss_curves_are_the_losses():
         assert_allclose(dashed.get_ydata(), exact)
         assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
         assert {solid.get_color(), dashed.get_color()} == {left[i].get_color()}
-        assert (dashed.get_ydata() < 0).any() == (gamma > 0)
+        assert (dashed.get_ydata() < 0).any() == (gamma in negative)
     assert len({line.get_color() for line in left}) == len(GAMMAS)
     assert_array_equal(right[-1].get_ydata(), [0, 0])
+    scale = {"focal": "score", "canonical": "posterior"}[link]
+    for panel in display.axes_:
+        assert f"(log-odds of the {scale})" in panel.get_xlabel()
 
 
-def test_loss_curves_are_slopes_of_each_other():
+@pytest.mark.parametrize("link", LINKS)
+def test_loss_curves_are_slopes_of_each_other(link):
     s = np.linspace(-6, 4, 20_001)
-    display = LossCurvesDisplay.from_gammas([2.0], margins=s)
+    display = LossCurvesDisplay.from_gammas([2.0], margins=s, link=link)
     # Central differences with step h = 5e-4 have an error of about h^2 = 2.5e-7.
     assert_allclose(np.gradient(display.loss[0], s)[1:-1], display.gradient[0, 1:-1], atol=1e-6)
     assert_allclose(np.gradient(display.gradient[0], s)[1:-1], display.exact[0, 1:-1], atol=1e-6)
@@ -116,6 +123,14 @@ def test_loss_curves_sort_margins_and_scale_with_alpha():
     assert_array_equal(plain.margins, [-1, 0, 3])
     for name in ("loss", "gradient", "guarded", "exact"):
         assert_allclose(getattr(weighted, name), 0.25 * getattr(plain, name))
+
+
+def test_canonical_loss_curves_take_alpha_into_the_margin():
+    s = [-1.0, 0.5, 3.0]
+    display = LossCurvesDisplay.from_gammas([2.0], alpha=(9.0, 0.25), margins=s, link="canonical")
+    loss = BinaryFocalLoss(2.0, (9.0, 0.25), link="canonical")
+    assert_allclose(display.loss[0], loss.loss(np.ones(3), s))
+    assert_allclose(display.exact[0], loss.gradient_hessian(np.ones(3), s)[1])
 
 
 @pytest.mark.parametrize(("gammas", "negative"), [((0,), False), ((0, 2), True)])
@@ -254,25 +269,25 @@ def test_reliability_of_one_class(label, scale):
     ids=["plain", "pipeline", "search"],
 )
 @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
-def test_focal_estimators_show_posterior_and_score(cls, wrap):
+def test_focal_estimators_show_their_probabilities(cls, wrap):
     classifier, X, names = fitted(cls)
     estimator = wrap(classifier).fit(X, names)
     display = ReliabilityDisplay.from_estimator(estimator, X, names)
+    assert list(display.lines_) == [cls.__name__]
+    line = display.lines_[cls.__name__]
     posterior = estimator.predict_proba(X)[:, 1]
-    score = expit(estimator.decision_function(X))
-    assert list(display.lines_) == ["recovered posterior", "score"]
-    for line, p in zip(display.lines_.values(), (posterior, score), strict=True):
-        observed, predicted = calibration_curve(names == "true", p, n_bins=10, strategy="quantile")
-        # The predictions are float32, and calibration_curve computes in their precision.
-        assert_allclose(line.get_xdata(), predicted, rtol=1e-6)
-        assert_allclose(line.get_ydata(), observed, rtol=1e-6)
-    assert np.abs(score - posterior).max() > 0.02
+    observed, predicted = calibration_curve(
+        names == "true", posterior, n_bins=10, strategy="quantile"
+    )
+    # The predictions are float32, and calibration_curve computes in their precision.
+    assert_allclose(line.get_xdata(), predicted, rtol=1e-6)
+    assert_allclose(line.get_ydata(), observed, rtol=1e-6)
 
 
 def test_name_of_a_focal_estimator():
     classifier, X, names = fitted()
     display = ReliabilityDisplay.from_estimator(classifier, X, names, name="mine")
-    assert list(display.lines_) == ["mine, recovered posterior", "mine, score"]
+    assert list(display.lines_) == ["mine"]
 
 
 def test_other_estimators_show_their_probabilities():
@@ -500,6 +515,7 @@ ERRORS = [
     (lambda: losses(["2"]), "gammas must be real numbers, got dtype"),
     (lambda: losses([np.nan]), "gammas must be finite, got NaN or infinity at row 0"),
     (lambda: losses(alpha=2.0), "alpha must be None, a number in"),
+    (lambda: losses(link="logit"), "link must be one of 'focal', 'canonical', got 'logit'"),
     (lambda: losses(margins=[]), r"margins must have shape \(n,\)"),
     (lambda: losses(margins=[0, np.inf]), "margins must be finite, got NaN or infinity at row 1"),
     (lambda: sweep([0, 0], {"AP": [1, 2]}), r"gammas must be distinct, got \[0.0, 0.0\]"),

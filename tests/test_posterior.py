@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from focalboost import BinaryFocalLoss, SoftmaxFocalLoss, balanced_alpha, shift_prior
-from tests.oracles import BINARY, EPS, GAMMAS, SOFTMAX, binary_alpha, softmax_margins
+from tests.oracles import (
+    BINARY,
+    CANONICAL_BINARY,
+    CANONICAL_SOFTMAX,
+    EPS,
+    GAMMAS,
+    SOFTMAX,
+    binary_alpha,
+    softmax_margins,
+)
 
 
 @pytest.mark.parametrize("loss", BINARY, ids=repr)
@@ -32,6 +41,19 @@ def test_softmax_posterior_makes_the_expected_loss_stationary(loss):
         total += gradient
         size += np.abs(gradient)
     assert np.all(np.abs(total) <= 1e-11 * size)
+
+
+@pytest.mark.parametrize("loss", CANONICAL_BINARY, ids=repr)
+def test_canonical_posterior_is_the_sigmoid(loss):
+    u = np.linspace(-30, 30, 121)
+    assert_allclose(loss.posterior(u), 1 / (1 + np.exp(-u)), rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("loss", CANONICAL_SOFTMAX, ids=repr)
+def test_canonical_posterior_is_the_softmax(loss):
+    u = np.random.default_rng(0).normal(scale=3, size=(50, loss.n_classes))
+    e = np.exp(u)
+    assert_allclose(loss.posterior(u), e / e.sum(axis=1, keepdims=True), rtol=16 * EPS)
 
 
 @given(eta=st.floats(1e-6, 1 - 1e-6), gamma=st.sampled_from(GAMMAS), alpha=st.floats(0.05, 0.95))

@@ -16,7 +16,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,14 @@ _PRODUCTS = {0.0: 0, 0.5: 1, 1.0: 2, 2.0: 4}  # gamma: how many halves
 
 # Below this many values per thread, waking a thread costs more than it saves.
 _PER_THREAD = 250_000
+
+
+class Table(NamedTuple):
+    """Cubics that the kernel interpolates for the canonical link; ``_tables`` makes them."""
+
+    coefficients: NDArray[np.float32]  # (pieces, 4) binary, (pieces, 8) softmax
+    table_of: NDArray[np.int32]  # softmax: which of the tables a class has
+    middle: float  # binary: the log-odds at which the pieces begin
 
 
 class _Job(ctypes.Structure):
@@ -53,8 +61,9 @@ class _Job(ctypes.Structure):
                 *("margin_by_class", "output_by_class", "policy", "halves"),
             )
         ),
-        ("floor", ctypes.c_double),
-        ("factor", ctypes.c_double),
+        *((name, ctypes.c_double) for name in ("floor", "factor", "middle")),
+        ("table", ctypes.c_void_p),
+        ("table_of", ctypes.c_void_p),
     )
 
 
@@ -116,19 +125,22 @@ def derivatives(
     dtype: Any = None,
     order: str = "C",
     n_threads: int = 1,
+    table: Table | None = None,
     out: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Return gradient and curvature in the margin's shape, or None if the kernel cannot take this.
 
     ``gamma`` and ``alpha`` have one entry per label. The curvature is at least ``floor`` before weights,
-    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F". ``out``:
-    two arrays of that dtype, order and the margin's shape that are written to and returned.
+    and multiplied by ``factor``. ``dtype`` float32 or that of the margin; ``order`` "C" or "F".
+    ``table``: the margins are those of the canonical link; float32 results only. ``out``: two arrays of
+    that dtype, order and the margin's shape that are written to and returned.
     """
     path = chosen()
     if path == "numpy" or not _takes(margin, None if binary else len(gamma)):
         return None
+    kind = np.dtype(margin.dtype if dtype is None else dtype)
     labels = _labels(np.asarray(y), margin.shape if binary else margin.shape[:1])
-    if labels is None:
+    if labels is None or (table is not None and kind != np.float32):
         return None
     weights = None
     if sample_weight is not None:
@@ -137,7 +149,6 @@ def derivatives(
             return None
     by_class = not binary and margin.flags.f_contiguous and not margin.flags.c_contiguous
     margin = np.require(margin, requirements=("F" if by_class else "C", "A"))
-    kind = np.dtype(margin.dtype if dtype is None else dtype)
     layout: Any = order
     gradient, second = out or (np.empty(margin.shape, kind, layout) for _ in range(2))
     gammas, alphas = np.array(gamma, np.float64), np.array(alpha, np.float64)
@@ -164,6 +175,9 @@ def derivatives(
         halves=halves(gamma),
         floor=floor,
         factor=factor,
+        middle=0.0 if table is None else table.middle,
+        table=None if table is None else table.coefficients.ctypes.data,
+        table_of=None if table is None else table.table_of.ctypes.data,
     )
     return None if _run(job, INSTRUCTION_SETS.index(path), n_threads) else (gradient, second)
 

@@ -6,6 +6,7 @@ unless they are on the device already, and reads back four bytes: whether a marg
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from focalboost._kernel import POLICIES, halves
+from focalboost._kernel import POLICIES, Table, halves
 from focalboost._namespace import Array
 
 _THREADS = 256
@@ -100,6 +101,7 @@ class Resident:
     gamma: Any
     alpha: Any
     halves: int
+    arguments: tuple[Any, ...] = ()  # with the canonical link: the table and what belongs to it
 
     @classmethod
     def of(
@@ -111,10 +113,24 @@ class Resident:
         *,
         binary: bool,
         ordinal: int,
+        table: Table | None = None,
     ) -> Self:
         """Upload labels and weights that have been checked, unless they are on the device already."""
         with on(ordinal):
             cp = cupy()
+            arguments: tuple[Any, ...] = ()
+            if table is not None:
+                arguments = (cp.asarray(table.coefficients),)
+                if binary:
+                    arguments += (np.float32(table.middle),)
+                else:
+                    g, a = np.array(gamma), np.array(alpha)
+                    half = (g - 1) * math.log(2) - np.log1p(g * math.log(2))
+                    classes = np.stack([a, np.log(a), half, g, np.log1p(g)])
+                    arguments += (
+                        cp.asarray(table.table_of),
+                        cp.asarray(classes.astype(np.float32)),
+                    )
             return cls(
                 ordinal=ordinal,
                 binary=binary,
@@ -122,7 +138,8 @@ class Resident:
                 weight=None if weight is None else _contiguous(weight, cp.float32),
                 gamma=cp.asarray(np.array(gamma)),
                 alpha=cp.asarray(np.array(alpha)),
-                halves=halves(gamma),
+                halves=halves(gamma) if table is None else -1,
+                arguments=arguments,
             )
 
     def derivatives(
@@ -146,7 +163,11 @@ class Resident:
                 return gradient, second
             # Margins of a row: its targets, which share a weight, or its classes.
             per_row = z.size // z.shape[0]
-            name = "binary_rows" if self.binary else "softmax_rows"
+            name = ("binary" if self.binary else "softmax") + "_rows"
+            parameters: tuple[Any, ...] = (self.gamma, self.alpha)
+            if self.arguments:
+                name = "canonical_rows" if self.binary else "canonical_softmax_rows"
+                parameters = self.arguments
             kernel = _kernel(name, self.halves, POLICIES[curvature])
             blocks = min((rows + _THREADS - 1) // _THREADS, _MOST_BLOCKS)
             null, complaint = np.uint64(0), cp.zeros(1, dtype=cp.int32)
@@ -155,7 +176,7 @@ class Resident:
                 (_THREADS,),
                 (
                     *(z, self.label, null if self.weight is None else self.weight),
-                    *(self.gamma, self.alpha, np.int64(rows), np.int32(per_row)),
+                    *(*parameters, np.int64(rows), np.int32(per_row)),
                     *(np.float64(floor), np.float64(factor), gradient, second, complaint),
                 ),
             )

@@ -91,7 +91,15 @@ FOCAL_INLINE double exp_of(double x, double low = 0.0) {
   return x < far ? 0.0 : scaled;
 }
 
-// log(x) for normal x > 0.
+// log(x) for normal x > 0; in float the error is below 2e-7 of the larger of 1 and the result.
+FOCAL_INLINE float log_of(float x) {
+  const uint32_t root_half = 0x3f3504f3u;  // m in [sqrt 1/2, sqrt 2)
+  const int32_t n = static_cast<int32_t>(bits<uint32_t>(x) - root_half) >> 23;
+  const float f = bits<float>(bits<uint32_t>(x) - (static_cast<uint32_t>(n) << 23)) - 1.0f;
+  const float s = f / (2.0f + f), z = s * s;
+  const float tail = polynomial(z, 0.66666667f, 0.4f, 0.28571429f, 0.22222222f);
+  return fma_(static_cast<float>(n), 0.69314718f, fma_(s * z, tail, 2.0f * s));
+}
 FOCAL_INLINE double log_of(double x) {
   const uint64_t root_half = 0x3fe6a09e667f3bcdULL;  // m in [sqrt 1/2, sqrt 2)
   const uint64_t biased = (bits<uint64_t>(x) - root_half + (1024ULL << 52)) >> 52;

@@ -4,7 +4,7 @@
 //   s margin of the observed class, p = sigmoid(s), q = sigmoid(-s), L = -log p, M = -log q, g = gamma
 //   slope      A = q^g (q + g p L)                                       minus the first derivative
 //   hessian    q^g [(1 + 2g) p q - g (q - g p) p L]
-//   guarded    hessian for s >= 0, else max(hessian, (A(s) - A(-s)) / (2 |s|))
+//   guarded    max(hessian, A / c):  no row asks for a step longer than c
 //
 // Compiled for every instruction set by kernel.cpp, and for CUDA by kernel.cu.
 
@@ -19,8 +19,6 @@ struct Terms {
   T p, q, L, M;
   T size, log1p_e;  // L and M are their sums; q^g needs the two terms separately
   bool right;
-
-  FOCAL_INLINE Terms mirror() const { return {q, p, M, L, size, log1p_e, !right}; }
 };
 
 template <class T>
@@ -68,11 +66,10 @@ FOCAL_INLINE T hessian(const Terms<T>& t, T power, T g) {
   return power * fma_(T(1) + g + g, t.p * t.q, -(g * fma_(-g, t.p, t.q)) * (t.p * t.L));
 }
 
-// Closer to 0 than this, the chord loses more digits than the exact derivative differs from it.
-FOCAL_INLINE float near_zero(float) { return 3e-4f; }
-FOCAL_INLINE double near_zero(double) { return 1e-6; }
-
 enum Policy { Exact = 0, Guarded = 1 };
+
+// The largest step that a row may ask for, c: docs/math.md; _curvature.py has the same number.
+constexpr double kLongestStep = 16.0;
 
 template <class T>
 struct Pair {
@@ -82,12 +79,7 @@ struct Pair {
 template <int halves, int policy, class T>
 FOCAL_INLINE Pair<T> observed(const Terms<T>& t, Gamma<T> gamma) {
   const T g = gamma.value, own = power<halves>(t, gamma), A = slope(t, own, g), h = hessian(t, own, g);
-  if constexpr (policy == Exact) return {-A, h};
-  const Terms<T> m = t.mirror();
-  const T rise = A - slope(m, power<halves>(m, gamma), g);
-  const bool wrong = !t.right && t.size >= near_zero(t.size);
-  const T chord = T(0.5) * rise / (wrong ? t.size : T(1));
-  return {-A, wrong && chord > h ? chord : h};
+  return {-A, policy == Exact ? h : larger(h, A * T(1 / kLongestStep))};
 }
 
 // ---- binary ----------------------------------------------------------------------------------------
@@ -125,29 +117,25 @@ FOCAL_INLINE T behind_second(T z, T second) {
   return exp_of(difference, (z - back) - (second - (back - difference)));
 }
 
-// q^g and A where log q is at hand.
+// q^g where log q is known.
 template <int halves>
 FOCAL_INLINE double power_at(double q, double log_q, double g) {
   if constexpr (halves == General) return exp_of(g * log_q);
   return product<halves>(q);
 }
-template <int halves>
-FOCAL_INLINE double slope_at(double p, double q, double L, double log_q, double g) {
-  return power_at<halves>(q, log_q, g) * fma_(g, p * L, q);
-}
-
 // What the loop over the classes needs of a row: weights, factor and floor inside.
 template <class T>
 struct Row {
   T A_g, A_h, B_h;       // for gradient and curvature
+  T A_c;                 // A_h / c if guarded, else 0
   T r_per_x, p_per_x;    // r_j and p_j by x_j
   T least;               // the floor
   T g_top, h_top, h_true;
 
   FOCAL_INLINE Pair<T> of_class(T x, bool is_top, bool is_true) const {
     const T r = x * r_per_x, q = T(1) - x * p_per_x;  // p <= 1/2 for all classes but J
-    const T exact = larger(r * fma_(B_h, r, A_h * q), least);
-    const T slope = is_top ? g_top : A_g * r, curvature = is_top ? h_top : exact;
+    const T h = larger(larger(r * fma_(B_h, r, A_h * q), A_c * r), least);
+    const T slope = is_top ? g_top : A_g * r, curvature = is_top ? h_top : h;
     return {is_true ? -A_g : slope, is_true ? h_true : curvature};
   }
 };
@@ -171,29 +159,16 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
   const double B = power * g * (2.0 * p * q - (q - (g - 1.0) * p) * pL);
   const double r_top = 1.0 / not_true;
   double h_J = A * r_top * (rest * inverse) + B * r_top * r_top;
+  const double least = policy == Guarded ? A / kLongestStep : 0.0;
   if constexpr (policy == Guarded) {
-    const double close = near_zero(T(0));
-    const double s = -log_q - L, size = magnitude(s);
-    const double rise = A - slope_at<halves>(q, p, -log_q, -L, g);
-    const bool wrong = s < 0 && size >= close;
-    const double chord = 0.5 * rise / (wrong ? size : 1.0);
-    h_t = wrong && chord > h_t ? chord : h_t;
-    // J where it is not the true class: mirrored, p_J' = rest / sum, and the others share p_J.
-    const double share = static_cast<double>(x_true) / sum_x, shares = others / sum_x;
-    const bool alone = others == 0;
-    const double log_share = (static_cast<double>(z_true) - z_2) - log_total;
-    const double q_m = (rest + shares) * inverse;
-    const double log_q_m = (alone ? log_rest : log_of(rest + shares + (alone ? 1.0 : 0.0))) - log_sum;
-    const double A_m = slope_at<halves>(share * inverse, q_m, log_sum - log_share, log_q_m, g);
-    const double r_m = alone ? 1.0 : rest / (rest + shares);
-    const bool wrong_top = log_rest < 0 && -log_rest >= close;
-    const double chord_top = 0.5 * (A * r_top - A_m * r_m) / (wrong_top ? -log_rest : 1.0);
-    h_J = wrong_top && chord_top > h_J ? chord_top : h_J;
+    h_t = larger(h_t, least);
+    h_J = larger(h_J, least * r_top);
   }
   const double scale = wa * factor;
   return {T(A * wa),
           T(A * scale),
           T(B * scale),
+          T(least * scale),
           T(true_top ? 1.0 / sum_x : gap * r_top),
           T(gap * inverse),
           T(floor * scale),
@@ -201,5 +176,145 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
           T(larger(h_J, floor) * scale),
           T(larger(h_t, floor) * scale)};
 }
+
+// ---- canonical link --------------------------------------------------------------------------------
+//
+// The link needs functions of one variable that have no closed form. They come as tables of cubics, which
+// focalboost/_tables.py makes: of a distance d >= 0, in pieces whose width doubles with each octave of 1 + d.
+
+constexpr int kLogPiecesBinary = 6, kLogPiecesSoftmax = 7;  // of the number in an octave
+constexpr int kOctavesBinary = 16, kOctavesSoftmax = 6;
+constexpr int kPiecesBinary = kOctavesBinary << kLogPiecesBinary, kPiecesSoftmax = kOctavesSoftmax << kLogPiecesSoftmax;
+
+struct Place {
+  int32_t piece;
+  float t;  // in [0, 1)
+  float width;
+};
+
+template <int octaves, int log_pieces>
+FOCAL_INLINE Place place(float distance) {
+  const float last = float(uint32_t(1) << octaves) * 0.999999f;
+  const float from_one = distance + 1.0f, inside = from_one < last ? from_one : last;
+  const uint32_t b = bits<uint32_t>(inside), within = b & ((1u << (23 - log_pieces)) - 1u);
+  return {static_cast<int32_t>(b >> (23 - log_pieces)) - (127 << log_pieces),
+          bits<float>((within << log_pieces) | 0x3f800000u) - 1.0f,
+          bits<float>((b & 0x7f800000u) - (static_cast<uint32_t>(log_pieces) << 23))};
+}
+struct Cubic {
+  float c0, c1, c2, c3;
+
+  FOCAL_INLINE float value(float t) const { return fma_(fma_(fma_(c3, t, c2), t, c1), t, c0); }
+  FOCAL_INLINE float slope(float t) const { return fma_(fma_(3.0f * c3, t, 2.0f * c2), t, c1); }
+};
+
+// gradient v(u) (eta - y); the table has v above the middle, then below it.
+template <class T>
+struct Canonical {
+  T middle, floor, factor;
+};
+
+template <class T>
+FOCAL_INLINE Place canonical_place(T u, T middle) {
+  const T offset = u - middle;
+  Place at = place<kOctavesBinary, kLogPiecesBinary>(static_cast<float>(magnitude(offset)));
+  at.piece += offset < T(0) ? kPiecesBinary : 0;
+  return at;
+}
+
+template <int policy, class T>
+FOCAL_INLINE Pair<T> canonical_row(T u, bool positive, T w, const Canonical<T>& loss, const Cubic& c, float t, float width) {
+  const T e = exp_of(-magnitude(u)), sure = T(1) / (T(1) + e), unsure = e * sure;
+  const bool agrees = (u >= T(0)) == positive;
+  const T right = agrees ? sure : unsure, wrong = agrees ? unsure : sure;
+  const T gradient = c.value(t) * wrong;
+  T h = gradient * larger(right, T(1 / kLongestStep));
+  if constexpr (policy == Exact) {
+    const T dv = c.slope(t) / width;
+    h = gradient * right + ((u < loss.middle) == positive ? dv : -dv) * wrong;
+  }
+  return {(positive ? -gradient : gradient) * w, larger(h, loss.floor) * w * loss.factor};
+}
+
+// Softmax, in float. With m = log(p / A) + log q of a class, which the margins give up to a constant of the row, the
+// scores p must sum to 1. J is the class that alone may have p > 1/2, s its logit. For the others p = exp(m) a(d), d
+// how far m is below its value at p = 1/2, and dp/dm = exp(m) B(d), B = A / N.
+FOCAL_INLINE double m_at_half(double g) { return (g - 1.0) * 0.69314718055994531 - log_of(1.0 + g * 0.69314718055994531); }
+
+struct Top {
+  float p, q, M, m, N, w, D, E;  // E = g D / (1 + g w)
+};
+
+FOCAL_INLINE Top top_at(float s, float g) {
+  const float size = magnitude(s), e = exp_of(size < 80.0f ? -size : -80.0f);  // so that q / N has no 0 / 0
+  const float r = 1.0f / (1.0f + e), l = log1p_of(e, r);
+  const bool right = s >= 0.0f;
+  const float p = right ? r : e * r, q = right ? e * r : r, L = right ? l : size + l, M = right ? size + l : l;
+  const float w = p * (1.0f + e) * (right ? l / e : L), D = w - p, scale = fma_(g, w, 1.0f), E = g * D / scale;
+  return {p, q, M, fma_(g, M, -L) - log_of(scale), fma_(g, p, q) - E, w, D, E};
+}
+
+// A start for s: the smaller of the tangent at equal odds and the asymptote at large ones, for n equal rivals that
+// have 1 / exp(odds) of J's posterior odds together.
+FOCAL_INLINE float start_of(float odds, float n, float g, float log1p_g) {
+  const float p = 1.0f / (1.0f + n), q = n * p, log_n = log_of(n), w = log_of(1.0f + n) / n, D = w - p;
+  const float N = fma_(g, p, q) - g * D / fma_(g, w, 1.0f);
+  const float tangent = fma_(odds + log_n, q / N, -log_n), far = (odds + log1p_g) / (1.0f + g);
+  return tangent < far ? tangent : far;
+}
+
+// Newton's method for s ends after a step so short that the next one would be below rounding.
+constexpr int kMostSteps = 12;
+constexpr float kShortStep = 2e-3f;
+
+// Beyond this lead of J in the margins nothing changes any more: at gamma 10, q of J is exp(-91) there. A larger lead
+// would only take the digits of what is added to it.
+constexpr float kLargestLead = 1000.0f;
+
+// By how much a step moves s: log(sum of the other p) must be log q of J.
+FOCAL_INLINE float newton(float p, float M, float N, float rho, float log_sum, float ratio) {
+  return (rho + log_sum + M) / fma_(N, ratio, p);
+}
+
+// J at its final logit. dp/dm is in units of exp(rho), as those of the other classes.
+struct Leader {
+  float rho, pi, d_pi, eta, per_eta, B, dB;
+};
+
+template <int policy>
+FOCAL_INLINE Leader leader_at(float s, float g, float gap, float lead, float total) {
+  const Top at = top_at(s, g);
+  const float rho = at.m - gap, other = -at.M - rho, per_N = 1.0f / at.N;
+  const float rest = total * (lead > 0.0f ? exp_of(-lead) : 1.0f / exp_of(lead)), eta = 1.0f / (1.0f + rest);
+  const float scale = fma_(g, at.w, 1.0f), B = exp_of(-(1.0f + g) * at.M) * scale * per_N;
+  const float pi = at.p * per_N * (other < 0.0f ? exp_of(other) : 1.0f / exp_of(-other));
+  if constexpr (policy == Exact) {
+    // -B (R N + dN) / N^2 and pi (N (q - p) - dN) / N^2, multiplied out: N is q, and tiny, at g = 0.
+    const float gp = g * at.p, ratio = at.q * per_N;
+    const float dE = (g * (at.D - at.p * at.q) - g * at.D * at.E) / scale;
+    const float of_B = gp * (gp + at.p + 2.0f * at.q) - at.E * (1.0f + 2.0f * gp) + at.E * at.E - dE;
+    const float of_pi = dE - gp * at.p - at.E * (at.q - at.p);
+    return {rho, pi, pi * (ratio * ratio + of_pi * per_N * per_N), eta, rest * eta / total, B,
+            -B * (of_B * per_N * per_N)};
+  }
+  return {rho, pi, 0.0f, eta, rest * eta / total, B, 0.0f};
+}
+
+// What the loop over the classes needs of a row: sums are over the classes other than J, B has the row's weight.
+struct CanonicalRow {
+  float per_total, sum_B, sum_d, d_top, others, B, dB, least, factor;
+
+  template <int policy>
+  FOCAL_INLINE Pair<float> of_class(float pi, float d_pi, float eta, bool is_top, bool is_true) const {
+    const float W = pi * per_total, error = is_true ? others * per_total : W, slope = B * error;  // |W - [j = t]|
+    const float right = is_true ? eta : 1.0f - eta;
+    float h = slope * larger(right, static_cast<float>(1 / kLongestStep));
+    if constexpr (policy == Exact) {
+      const float rest = is_top ? sum_d : sum_d - d_pi + d_top, left = is_top ? sum_B * per_total : 1.0f - W;
+      h = B * fma_(W * W, rest, d_pi * left * left) * per_total - dB * error * error;
+    }
+    return {is_true ? -slope : slope, larger(h, least) * factor};
+  }
+};
 
 }  // namespace FOCAL_ISA

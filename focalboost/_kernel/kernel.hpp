@@ -25,4 +25,7 @@ struct Job {
   int32_t halves;             // 2 gamma where the power is a product, else -1
   double floor;               // of the curvature, before weights
   double factor;              // on the curvature
+  double middle;              // of the binary table
+  const float* table;         // with the canonical link: pieces of cubics, see formulas.hpp
+  const int32_t* table_of;    // of the classes: which of the tables
 };

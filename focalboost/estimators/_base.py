@@ -29,7 +29,7 @@ class FocalClassifier:
 
     @property
     def loss_(self) -> FocalLoss:
-        """The loss that was trained, class weights included."""
+        """The loss that was trained, class weights included; its margins are log-odds."""
         return self.class_posterior_.loss
 
     @property

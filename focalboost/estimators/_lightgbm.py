@@ -60,11 +60,12 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
 
     Notes
     -----
-    ``predict_proba`` is the recovered posterior: gamma, alpha and class weights are undone, and
-    ``population_prior`` is applied. ``sample_weight`` is not undone: the posterior is that of the
-    weighted rows. ``predict`` is the most probable class; with ``class_weight`` the class of the largest
-    weight times probability, because the weights say what errors cost. ``decision_function`` is the
-    margin; ``booster_`` predicts the score, its sigmoid or softmax, here and in other programs.
+    The loss has the canonical link, so margins are log-odds of the posterior: ``booster_`` predicts the
+    probabilities of ``predict_proba``, here and in every program that reads the saved model, for the
+    class frequencies of the training rows. ``predict_proba`` itself applies ``population_prior``.
+    ``sample_weight`` is not undone: the posterior is that of the weighted rows. ``predict`` is the most
+    probable class; with ``class_weight`` the class of the largest weight times probability, because the
+    weights say what errors cost.
 
     Metrics are those of ``eval_metric`` of ``fit`` and of ``metric`` of the constructor, "focal_loss" if
     neither is given. "focal_loss", "logloss" and "error" (and the hosts' variants of those names) are
@@ -207,9 +208,10 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         **kwargs: Any,
     ) -> Any:
         """Return the most probable class (n,), or what the flags ask for as in ``predict_proba``."""
+        as_host = raw_score or pred_leaf or pred_contrib
         result = self.predict_proba(
             X,
-            raw_score=raw_score,
+            raw_score=raw_score or not as_host,
             start_iteration=start_iteration,
             num_iteration=num_iteration,
             pred_leaf=pred_leaf,
@@ -217,19 +219,22 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
             validate_features=validate_features,
             **kwargs,
         )
-        if raw_score or pred_leaf or pred_contrib:
-            return result
-        return self._class_posterior.decide(result)
+        return result if as_host else self._class_posterior.decide(result)
 
     def decision_function(self, X: Any, **keywords: Any) -> Any:
-        """Return the margin, (n,) for two classes or (n, K); keywords as for ``predict``."""
-        return self.predict_proba(X, raw_score=True, **keywords)
+        """Return the log-odds of ``predict_proba``, plus the logarithms of class weights if given.
+
+        Two classes: (n,), positive where ``predict`` is the second class. More: logarithms up to a
+        constant of the row, (n, K), largest at the predicted class. Keywords are those of ``predict``.
+        """
+        margin = self.predict_proba(X, raw_score=True, **keywords)
+        return self._class_posterior.decision(margin)
 
     def save_model(self, filename: str | os.PathLike[str]) -> None:
         """Write the model as LightGBM's text, with an extra line that ``load_model`` reads.
 
-        LightGBM and other programs that read its models skip that line; they predict the score, the
-        sigmoid or softmax of the margin. Trees after ``best_iteration_`` are left out.
+        LightGBM and other programs that read its models skip that line; they predict the probabilities
+        for the class frequencies of the training rows. Trees after ``best_iteration_`` are left out.
 
         Parameters
         ----------

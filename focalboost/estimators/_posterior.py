@@ -17,7 +17,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
-from focalboost._frequencies import balanced_alpha, shift_prior
+from focalboost._frequencies import balanced_alpha
 from focalboost._namespace import to_numpy
 from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss
 
@@ -37,7 +37,9 @@ KEY = "focalboost"
 class ClassPosterior:
     """The loss with the classes it was trained on, in sorted order.
 
-    The loss has ``alpha`` times ``class_weight``; ``class_weight`` alone is kept for decisions.
+    The loss has the canonical link: its margins are log-odds of the posterior, with gamma, alpha and
+    class weights undone. ``alpha`` of the loss is ``focal_alpha`` times ``class_weight``;
+    ``class_weight`` alone is kept for decisions.
     """
 
     loss: FocalLoss
@@ -88,19 +90,37 @@ class ClassPosterior:
         return codes.astype(np.int64)
 
     def probabilities(self, margin: ArrayLike) -> NDArray[np.floating]:
-        """Return P(class given x), (n, K): gamma, alpha, class weights and resampling undone."""
-        eta = self.loss.posterior(margin)
-        if self.population_prior is not None:
-            if eta.ndim == 1:
-                eta = shift_prior(eta, self.class_prior[1], self.population_prior[1])
-            else:
-                eta = shift_prior(eta, self.class_prior, self.population_prior)
+        """Return P(class given x), (n, K), for the population's class frequencies if they are given."""
+        eta = self.loss.posterior(self._shifted(margin, self.log_shift()))
         return np.asarray(eta if eta.ndim == 2 else np.column_stack([1 - eta, eta]))
 
-    def decide(self, probabilities: NDArray[np.floating]) -> NDArray[Any]:
+    def decision(self, margin: ArrayLike) -> NDArray[np.floating]:
+        """Return the log-odds of ``probabilities`` plus the logarithms of the class weights."""
+        return self._shifted(margin, self.log_shift() + self.log_weight())
+
+    def decide(self, margin: ArrayLike) -> NDArray[Any]:
         """Return the class of each row whose weight times probability is largest."""
-        weight = 1.0 if self.class_weight is None else self.class_weight
-        return np.asarray(self.classes[(probabilities * weight).argmax(axis=1)])
+        decision = self.decision(margin)
+        if decision.ndim == 1:
+            return np.asarray(self.classes[(decision > 0).astype(np.int64)])
+        return np.asarray(self.classes[decision.argmax(axis=1)])
+
+    def log_shift(self) -> NDArray[np.float64]:
+        """Return what takes the margins from the training frequencies to the population's, (K,)."""
+        if self.population_prior is None:
+            return np.zeros(len(self.classes))
+        return np.asarray(np.log(self.population_prior / self.class_prior))
+
+    def log_weight(self) -> NDArray[np.float64]:
+        """Return the logarithms of the class weights, (K,)."""
+        return (
+            np.zeros(len(self.classes)) if self.class_weight is None else np.log(self.class_weight)
+        )
+
+    def _shifted(self, margin: ArrayLike, shift: NDArray[np.float64]) -> NDArray[np.floating]:
+        z = np.asarray(margin)
+        constant = shift[1] - shift[0] if z.ndim == 1 else shift
+        return z + constant.astype(z.dtype) if constant.any() else z
 
     def parameters(self) -> dict[str, Any]:
         """Return parameters of an estimator that trains this loss on such labels."""
@@ -121,6 +141,7 @@ class ClassPosterior:
         """Write everything as one line without an equals sign, which LightGBM's files reserve."""
         text = json.dumps(
             {
+                "link": self.loss.link,
                 "gamma": self.loss.gamma,
                 "alpha": self.loss.alpha,
                 "classes": self.classes.tolist(),
@@ -136,6 +157,11 @@ class ClassPosterior:
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote."""
         stored = json.loads(text)
+        if stored.get("link") != "canonical":
+            raise ValueError(
+                "the model must be trained with link='canonical', got "
+                f"link={stored.get('link', 'focal')!r}: its margins are no log-odds of the posterior"
+            )
         classes = np.array(stored["classes"], dtype=np.dtype(stored["dtype"]))
         gamma, alpha = (
             tuple(value) if isinstance(value, list) else value
@@ -235,8 +261,8 @@ def _loss(
 
 def _focal_loss(n_classes: int, gamma: Any, alpha: Any) -> FocalLoss:
     if n_classes == 2:
-        return BinaryFocalLoss(gamma, alpha)
-    return SoftmaxFocalLoss(n_classes, gamma, alpha)
+        return BinaryFocalLoss(gamma, alpha, link="canonical")
+    return SoftmaxFocalLoss(n_classes, gamma, alpha, link="canonical")
 
 
 def _per_class(name: str, value: Any, classes: NDArray[Any]) -> Any:

@@ -65,11 +65,11 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
 
     Notes
     -----
-    ``predict_proba`` is the recovered posterior: gamma, alpha and class weights are undone, and
-    ``population_prior`` is applied. ``sample_weight`` is not undone: the posterior is that of the
-    weighted rows. ``predict`` is the most probable class; with ``class_weight`` the class of the largest
-    weight times probability, because the weights say what errors cost. ``decision_function`` is the
-    margin; the saved booster predicts the score, its sigmoid or softmax, in other programs.
+    The loss has the canonical link, so margins are log-odds of the posterior: the saved booster predicts
+    the probabilities of ``predict_proba`` in every program, for the class frequencies of the training
+    rows. ``predict_proba`` itself applies ``population_prior``. ``sample_weight`` is not undone: the
+    posterior is that of the weighted rows. ``predict`` is the most probable class; with ``class_weight``
+    the class of the largest weight times probability, because the weights say what errors cost.
 
     Examples
     --------
@@ -163,7 +163,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             feature_weights=feature_weights,
         )
         booster = trained.get_booster()
-        booster.set_attr(**{KEY: posterior.to_json()})
+        booster.set_attr(**{KEY: posterior.to_json(), fx.LINK: posterior.loss.link})
         self._Booster = booster
         self.evals_result_ = getattr(trained, "evals_result_", {})
         self._adopt(posterior)
@@ -190,10 +190,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             base_margin=base_margin,
             iteration_range=iteration_range,
         )
-        posterior = self._class_posterior
-        return np.asarray(
-            margin if output_margin else posterior.decide(posterior.probabilities(margin))
-        )
+        return np.asarray(margin if output_margin else self._class_posterior.decide(margin))
 
     def predict_proba(
         self,
@@ -213,8 +210,13 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         return self._class_posterior.probabilities(margin)
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """Return the margin, (n,) for two classes or (n, K)."""
-        return self.predict(X, output_margin=True)
+        """Return the log-odds of ``predict_proba``, plus the logarithms of class weights if given.
+
+        Two classes: (n,), positive where ``predict`` is the second class. More: logarithms up to a
+        constant of the row, (n, K), largest at the predicted class.
+        """
+        margin = self.predict(X, output_margin=True)
+        return self._class_posterior.decision(margin)
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -354,5 +356,6 @@ def _stored(model: Any) -> ClassPosterior | None:
     booster = model.get_booster() if isinstance(model, xgb.XGBModel) else model
     if not isinstance(booster, xgb.Booster):
         booster = xgb.Booster(model_file=booster)
+    fx.check_link(booster, "canonical")
     stored = booster.attr(KEY)
     return None if stored is None else ClassPosterior.from_json(stored)

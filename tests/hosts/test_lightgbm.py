@@ -656,3 +656,15 @@ assert abs(one).max() > 1
 np.testing.assert_allclose(other, one, atol=1e-6)
 """
     run_python("-c", code, OCL_ICD_FILENAMES=str(library.locate()))
+
+
+def test_trees_that_stop_growing():
+    """LightGBM goes on while one class can be split; the others get trees of a single leaf."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2_000, 3))
+    y = np.where(X[:, 0] > 1.5, 2, X[:, 1] + rng.normal(size=2_000) > 0)
+    params = {**LIGHTGBM, "min_gain_to_split": 1.0}
+    booster = fl.train(params, lgb.Dataset(X, y), 60, loss=SOFTMAX)
+    assert "num_leaves=1\n" in booster.model_to_string().partition("Tree=3\n")[2]
+    again = lgb.Booster(model_str=booster.model_to_string())
+    assert_array_equal(again.predict(X), booster.predict(X))

@@ -1,0 +1,78 @@
+"""Tables of cubics for the canonical link: what the compiled kernel interpolates.
+
+The functions are smooth in one variable and flatten far from their middle. A table covers a distance
+d >= 0 in pieces whose width doubles with each octave of 1 + d, as ``place`` in formulas.hpp reads it. On
+a piece of width h the cubic has the function's values and slopes at both ends, so its error is at most
+h^4 / 384 times the largest fourth derivative there.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from focalboost import _canonical
+from focalboost._kernel import Table
+
+# As in formulas.hpp.
+_PIECES_BINARY, _PIECES_SOFTMAX = 64, 128  # an octave
+_OCTAVES_BINARY, _OCTAVES_SOFTMAX = 16, 6
+
+
+# Beyond this gamma the functions change too quickly for the pieces.
+LARGEST_GAMMA = 10.0
+
+
+def table(gamma: tuple[float, ...], alpha: tuple[float, ...], n_outputs: int) -> Table | None:
+    """Return the table of a loss, or None if its functions change too quickly for one."""
+    if max(gamma) > LARGEST_GAMMA:
+        return None
+    if n_outputs == 1:
+        (g0, g1), (a0, a1) = gamma, alpha
+        return binary((g0, g1), (a0, a1))
+    return softmax(gamma)
+
+
+def distances(octaves: int, pieces: int) -> NDArray[np.float64]:
+    """Return the ends of all pieces."""
+    start = 2.0 ** np.arange(octaves)[:, None] * (1 + np.arange(pieces) / pieces)
+    return np.append(start.ravel(), 2.0**octaves) - 1
+
+
+def cubics(
+    d: NDArray[np.float64], f: NDArray[np.float64], slope: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the coefficients in t, from 0 to 1 on each piece, with these values and slopes."""
+    h = np.diff(d)
+    rise, left, right = np.diff(f), h * slope[:-1], h * slope[1:]
+    return np.stack([f[:-1], left, 3 * rise - 2 * left - right, left + right - 2 * rise], axis=1)
+
+
+@cache
+def binary(gamma: tuple[float, float], alpha: tuple[float, float]) -> Table:
+    """Tabulate v above the middle, then below."""
+    d = distances(_OCTAVES_BINARY, _PIECES_BINARY)
+    middle = _canonical.log_odds_at_zero(gamma, alpha)
+    sides = []
+    for sign in (1.0, -1.0):
+        v, dv = _canonical.weight(middle + sign * d, gamma, alpha)
+        sides.append(cubics(d, v, sign * dv))
+    return Table(np.concatenate(sides).astype(np.float32), np.zeros(1, np.int32), middle)
+
+
+@cache
+def softmax(gamma: tuple[float, ...]) -> Table:
+    """Tabulate a = p exp(-m) and B = a + da/dm of each gamma, at m below that of p = 1/2."""
+    kinds = sorted(set(gamma))
+    d = distances(_OCTAVES_SOFTMAX, _PIECES_SOFTMAX)
+    tables = []
+    for g in kinds:
+        at = _canonical.below_half(d, g)
+        a, B = np.exp(at.log_A + at.terms.M), np.exp(at.log_A) / at.N
+        dB = -B * at.B_rate
+        # d grows as m falls
+        tables.append(np.concatenate([cubics(d, a, a - B), cubics(d, B, -dB)], axis=1))
+    table_of = np.array([kinds.index(g) for g in gamma], np.int32)
+    return Table(np.concatenate(tables).astype(np.float32), table_of, 0.0)
