@@ -1,162 +1,192 @@
-"""Is predict_proba a probability? Its log loss beside that of the same library trained with log loss.
+"""Are the probabilities right, and which link ranks better? Both links beside log loss training.
 
-    python benchmarks/calibration.py [FOLDER] [--plot FILE]
+    python benchmarks/calibration.py [FOLDER] [--seeds N] [--rows N] [--tables NAME ...] [--write FILE]
+    python benchmarks/calibration.py --read FILE [FILE ...]
 
-FOLDER holds the tables that ``TABLES`` names. Each model trains on 60 %, stops early by the log loss of
-its probabilities on 20 %, and is measured on the last 20 %. A value is a ratio to the library's own
-log loss; in brackets that of the score, the sigmoid or softmax of the margin.
+Each model trains on 60 % of a table, stops early by the log loss of its posterior on 20 %, and is
+measured on the last 20 %: log loss, Brier score (softmax: the mean over classes), and average precision
+(binary) or macro F1 (softmax). Log loss and Brier score are ratios to those of the library's own log
+loss on the same split, geometric means with 95 % intervals of a bootstrap over tables; the others are
+differences. The last rows compare the links with each other, gamma by gamma.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightgbm as lgb
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xgboost as xgb
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from scipy.special import expit, softmax
-from sklearn.metrics import log_loss
+from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import train_test_split
+from tables import BESIDE, MULTICLASS, TABLES, load
 
-from focalboost import FocalLGBMClassifier, FocalXGBClassifier
-from focalboost.plotting import ReliabilityDisplay
+import focalboost.lightgbm as fl
+import focalboost.xgboost as fx
+from focalboost import BinaryFocalLoss, SoftmaxFocalLoss
 
 GAMMAS = (0.5, 1.0, 2.0, 5.0)
-# name: file, target, columns that are no features
-TABLES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "ULB credit card": ("ulb_creditcard_40pct_trunc.parquet", "Class", ()),
-    "vehicle insurance": ("vehicle_insurance_fraud.csv.gz", "FraudFound_P", ("PolicyNumber",)),
-    "Give Me Some Credit": ("give_me_some_credit.csv.gz", "SeriousDlqin2yrs", ("id",)),
-    "credit default": ("uci_credit_default.csv.gz", "default_payment_next_month", ("ID",)),
-    "bank campaign": ("adb_campaign.parquet", "y", ()),
-    "forest cover": ("adb_cover.parquet", "y", ()),
-    "mammography": ("mammography.csv.gz", "y", ()),
-    "wine quality": ("winequality_red_multiclass.csv.gz", "label", ()),
-    "thyroid": ("thyroid_multiclass.csv.gz", "label", ()),
-}
+LINKS = ("focal", "canonical")
+ROUNDS, PATIENCE = 400, 20
+MEASURES = ("log loss", "brier", "ranking")
 
 
-class Data(NamedTuple):
-    """Training, validation and test rows."""
+def xgboost(loss: Any, native: dict[str, Any], split: list[np.ndarray]) -> np.ndarray:
+    """Return the posterior of the test rows; without a loss that of log loss training."""
+    X, X_valid, X_test, y, y_valid, _ = split
+    d, valid = xgb.QuantileDMatrix(X, y), xgb.DMatrix(X_valid, y_valid)
+    params = {"max_depth": 5, "eta": 0.1, "nthread": 1}
+    keywords = {"evals": [(valid, "v")], "early_stopping_rounds": PATIENCE, "verbose_eval": False}
+    if loss is None:
+        metric = "mlogloss" if "num_class" in native else "logloss"
+        params |= {"eval_metric": metric, **native}
+        booster = xgb.train(params, d, ROUNDS, **keywords)
+        return booster.predict(xgb.DMatrix(X_test), iteration_range=(0, booster.best_iteration + 1))
 
-    X: np.ndarray
-    y: np.ndarray
-    X_valid: np.ndarray
-    y_valid: np.ndarray
-    X_test: np.ndarray
-    y_test: np.ndarray
+    def posterior_loss(margin: np.ndarray, data: xgb.DMatrix) -> tuple[str, float]:
+        return "posterior_loss", log_loss(data.get_label(), loss.posterior(margin))
 
-
-def load(folder: Path, name: str) -> Data:
-    """Read a table, code its text columns as numbers, drop classes of under 20 rows, and split it."""
-    file, target, dropped = TABLES[name]
-    path = folder / file
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    frame = frame.drop(columns=list(dropped))
-    counts = frame[target].value_counts()
-    frame = frame[frame[target].isin(counts.index[counts >= 20])]
-    y = pd.factorize(frame.pop(target), sort=True)[0]
-    for column in frame.columns[[not pd.api.types.is_numeric_dtype(d) for d in frame.dtypes]]:
-        frame[column] = pd.factorize(frame[column], sort=True)[0]
-    X = frame.to_numpy(dtype=np.float32)
-    X, X_rest, y, y_rest = train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
-    halves = train_test_split(X_rest, y_rest, test_size=0.5, stratify=y_rest, random_state=0)
-    return Data(X, y, halves[0], halves[2], halves[1], halves[3])
+    objective = fx.Objective(loss, n_threads=1)
+    params |= objective.params(y)
+    booster = xgb.train(params, d, ROUNDS, obj=objective, custom_metric=posterior_loss, **keywords)
+    last = (0, booster.best_iteration + 1)
+    margin = booster.predict(xgb.DMatrix(X_test), output_margin=True, iteration_range=last)
+    return loss.posterior(margin)
 
 
-def fit(host: str, gamma: float | None, data: Data) -> Any:
-    """Fit one classifier, stopped by the log loss of its probabilities."""
-    focal = {} if gamma is None else {"focal_gamma": gamma}
-    valid = [(data.X_valid, data.y_valid)]
-    if host == "XGBoost":
-        many = data.y.max() > 1
-        kind = xgb.XGBClassifier if gamma is None else FocalXGBClassifier
-        model = kind(
-            n_estimators=1000,
-            learning_rate=0.05,
-            max_depth=5,
-            eval_metric="mlogloss" if many else "logloss",
-            early_stopping_rounds=30,
-            **focal,
-        )
-        return model.fit(data.X, data.y, eval_set=valid, verbose=False)
-    kind = lgb.LGBMClassifier if gamma is None else FocalLGBMClassifier
-    model = kind(
-        n_estimators=1000,
-        learning_rate=0.05,
-        num_leaves=24,
-        reg_lambda=1.0,
-        verbosity=-1,
-        metric="multi_logloss" if data.y.max() > 1 else "binary_logloss",
-        **focal,
-    )
-    stop = lgb.early_stopping(30, verbose=False)
-    return model.fit(data.X, data.y, eval_X=data.X_valid, eval_y=data.y_valid, callbacks=[stop])
+def lightgbm(loss: Any, native: dict[str, Any], split: list[np.ndarray]) -> np.ndarray:
+    """Return the posterior of the test rows; without a loss that of log loss training."""
+    X, X_valid, X_test, y, y_valid, _ = split
+    d = lgb.Dataset(X, y)
+    valid = lgb.Dataset(X_valid, y_valid, reference=d)
+    params = {"learning_rate": 0.1, "num_leaves": 24, "lambda_l2": 1.0, "verbosity": -1}
+    params |= {"num_threads": 1}
+    stop = lgb.early_stopping(PATIENCE, first_metric_only=True, verbose=False)
+    if loss is None:
+        booster = lgb.train({**params, **native}, d, ROUNDS, valid_sets=[valid], callbacks=[stop])
+        return booster.predict(X_test)
+
+    def posterior_loss(margin: np.ndarray, data: lgb.Dataset) -> tuple[str, float, bool]:
+        return "posterior_loss", log_loss(data.get_label(), loss.posterior(margin)), False
+
+    keywords = {"valid_sets": [valid], "feval": posterior_loss, "callbacks": [stop]}
+    booster = fl.train(params, d, ROUNDS, loss=loss, **keywords)
+    return loss.posterior(booster.predict(X_test, raw_score=True))
 
 
-def score(model: Any, X: np.ndarray) -> np.ndarray:
-    """Return sigmoid or softmax of the margin."""
-    margin = model.decision_function(X).astype(np.float64)
-    if margin.ndim == 2:
-        return softmax(margin, axis=1)
-    return np.column_stack([expit(-margin), expit(margin)])
+HOSTS = {"XGBoost": xgboost, "LightGBM": lightgbm}
 
 
-def draw(axes: Any, name: str, data: Data, model: Any) -> None:
-    """Draw reliability of score and posterior of a binary model."""
-    display = ReliabilityDisplay.from_estimator(
-        model, data.X_test, data.y_test, strategy="positives", scale="log", ax=axes
-    )
-    display.ax_.set_title(name)
+def measures(y: np.ndarray, eta: np.ndarray) -> tuple[float, float, float]:
+    """Return log loss, Brier score, and average precision or macro F1."""
+    eta = eta.astype(np.float64)
+    if eta.ndim == 1:
+        return log_loss(y, eta), float(np.mean((y - eta) ** 2)), average_precision_score(y, eta)
+    eta /= eta.sum(axis=1, keepdims=True)
+    brier = np.mean((np.eye(eta.shape[1])[y.astype(int)] - eta) ** 2)
+    return log_loss(y, eta), float(brier), f1_score(y, eta.argmax(axis=1), average="macro")
+
+
+def runs(folder: Path, names: list[str], seeds: int, rows: int) -> Iterator[tuple[Any, ...]]:
+    """Yield table, seed, host, link, gamma and the three measures."""
+    for name in track(names, description="training", transient=True):
+        X, y = load(folder, name, rows)
+        k = int(y.max()) + 1
+        native = {"objective": "binary:logistic"}, {"objective": "binary"}
+        if name in MULTICLASS:
+            native = (
+                {"objective": "multi:softprob", "num_class": k},
+                {"objective": "multiclass", "num_class": k},
+            )
+        losses: list[tuple[str, float, Any]] = [("log loss", 0.0, None)]
+        for link in LINKS:
+            for gamma in GAMMAS:
+                many = name in MULTICLASS
+                loss = (
+                    SoftmaxFocalLoss(k, gamma, link=link)
+                    if many
+                    else BinaryFocalLoss(gamma, link=link)
+                )
+                losses.append((link, gamma, loss))
+        for seed in range(seeds):
+            X_train, X_rest, y_train, y_rest = train_test_split(
+                X, y, test_size=0.4, stratify=y, random_state=seed
+            )
+            halves = train_test_split(
+                X_rest, y_rest, test_size=0.5, stratify=y_rest, random_state=seed
+            )
+            split = [X_train, halves[0], halves[1], y_train, halves[2], halves[3]]
+            for (host, train), own in zip(HOSTS.items(), native, strict=True):
+                for link, gamma, loss in losses:
+                    found = measures(split[5], train(loss, own, split))
+                    yield (name, seed, host, link, gamma, *found)
+
+
+def interval(values: pd.Series, ratio: bool) -> str:
+    """Return the mean over tables with its 95 % bootstrap interval; of logarithms if a ratio."""
+    by_table = values.groupby("table").mean().to_numpy()
+    drawn = np.random.default_rng(0).choice(by_table, (5_000, len(by_table))).mean(axis=1)
+    numbers = [by_table.mean(), *np.percentile(drawn, [2.5, 97.5])]
+    if ratio:
+        numbers = list(np.exp(numbers))
+    form = "{:.3f} [{:.3f}, {:.3f}]" if ratio else "{:+.4f} [{:+.4f}, {:+.4f}]"
+    return form.format(*numbers)
+
+
+def report(results: pd.DataFrame, kind: str) -> Table:
+    """Return the table for binary or softmax tables."""
+    ranking = "average precision" if kind == "binary" else "macro F1"
+    table = Table(title=f"{kind}, {results['table'].nunique()} tables", title_justify="left")
+    for column in ("host", "compared", "gamma", "log loss", "Brier score", ranking):
+        table.add_column(column)
+    logs = results.assign(**{m: np.log(results[m]) for m in MEASURES[:2]})
+    logs = logs.set_index(["host", "link", "gamma", "table", "seed"]).sort_index()
+    for host in HOSTS:
+        own = logs.loc[host, "log loss", 0.0]
+        pairs = [(link, "log loss") for link in LINKS] + [("canonical", "focal")]
+        for link, other in pairs:
+            for gamma in GAMMAS:
+                base = own if other == "log loss" else logs.loc[host, other, gamma]
+                difference = logs.loc[host, link, gamma] - base
+                cells = [interval(difference[m], m != "ranking") for m in MEASURES]
+                table.add_row(host, f"{link} / {other}", f"{gamma:g}", *cells)
+    return table
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table; exit status 2 without the data."""
+    """Print the tables; exit status 2 without the data."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser.add_argument("folder", nargs="?", type=Path, default=beside, help="folder of the tables")
-    parser.add_argument("--plot", type=Path, help="write reliability curves of XGBoost at gamma 2")
+    parser.add_argument("folder", nargs="?", type=Path, default=BESIDE, help="folder of the tables")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=20_000, help="sample larger tables to this")
+    parser.add_argument("--tables", nargs="*", default=list(TABLES), metavar="NAME")
+    parser.add_argument("--write", type=Path, help="write all results to this CSV file")
+    parser.add_argument("--read", type=Path, nargs="*", help="report results written before")
     options = parser.parse_args(arguments)
-    if not options.folder.is_dir():
+    columns = ["table", "seed", "host", "link", "gamma", *MEASURES]
+    if options.read:
+        results = pd.concat(map(pd.read_csv, options.read))
+    elif not options.folder.is_dir():
         print(f"the folder of the tables must exist, got {options.folder}", file=sys.stderr)
         return 2
-    report = Table(
-        title="log loss on test rows, ratio to log loss training (that of the score in brackets)"
-    )
-    for column in ("table", "library", "log loss"):
-        report.add_column(column)
-    for gamma in GAMMAS:
-        report.add_column(f"gamma {gamma:g}", justify="right")
-    mpl.use("Agg")
-    figure, panels = plt.subplots(2, 4, figsize=(16, 8), layout="constrained")
-    free = list(panels.flat)
-    for name in track(TABLES, description="training", transient=True):
-        data = load(options.folder, name)
-        for host in ("XGBoost", "LightGBM"):
-            own = log_loss(data.y_test, fit(host, None, data).predict_proba(data.X_test))
-            row = [name, host, f"{own:.5f}"]
-            for gamma in GAMMAS:
-                model = fit(host, gamma, data)
-                posterior = log_loss(data.y_test, model.predict_proba(data.X_test))
-                raw = log_loss(data.y_test, score(model, data.X_test))
-                row.append(f"{posterior / own:.3f} ({raw / own:.2f})")
-                if host == "XGBoost" and gamma == 2.0 and data.y.max() == 1:
-                    draw(free.pop(0), name, data, model)
-            report.add_row(*row)
-    Console(width=110).print(report)
-    if options.plot:
-        for axes in free:
-            axes.set_visible(False)
-        figure.savefig(options.plot, dpi=120)
+    else:
+        found = runs(options.folder, options.tables, options.seeds, options.rows)
+        results = pd.DataFrame(found, columns=columns)
+    if options.write:
+        results.to_csv(options.write, index=False)
+    console = Console(width=150)
+    for kind, many in (("binary", False), ("softmax", True)):
+        chosen = results[results["table"].isin(list(MULTICLASS)) == many]
+        if len(chosen):
+            console.print(report(chosen, kind))
     return 0
 
 

@@ -101,7 +101,10 @@ def main() -> None:
         "the same, into existing arrays": into_existing(two, y, z),
         "guarded, gamma 1.7": fused(BinaryFocalLoss(1.7), y, z),
         "exact, gamma 2": fused(two, y, z, "exact"),
+        "canonical link, gamma 2": fused(BinaryFocalLoss(2.0, link="canonical"), y, z),
+        "canonical link, gamma 1.7": fused(BinaryFocalLoss(1.7, link="canonical"), y, z),
         "guarded, gamma 2, double margins": fused(two, y, wide),
+        "canonical link, double margins": fused(BinaryFocalLoss(2.0, link="canonical"), y, wide),
         "guarded, gamma 2, NumPy": with_path("numpy", fused(two, y, z)),
         "exact, gamma 2, NumPy": with_path("numpy", fused(two, y, z, "exact")),
         "textbook, exact, double": lambda: textbook(2.0)(y, wide),
@@ -114,7 +117,7 @@ def main() -> None:
         margins = rng.normal(0, 2, (rows, k)).astype(np.float32)
         labels = rng.integers(0, k, rows).astype(np.float32)
         flat, loss = margins.ravel(), SoftmaxFocalLoss(k, 2.0)
-        by_class = np.asfortranarray(margins)
+        by_class, canonical = np.asfortranarray(margins), SoftmaxFocalLoss(k, 2.0, link="canonical")
         commands = {
             # In: the margins. Out: twice as much.
             "copy of the same bytes": lambda flat=flat: (
@@ -124,6 +127,8 @@ def main() -> None:
             "guarded, C order": fused(loss, labels, margins),
             "guarded, F order": fused(loss, labels, by_class),
             "exact, C order": fused(loss, labels, margins, "exact"),
+            "canonical link, C order": fused(canonical, labels, margins),
+            "canonical link, F order": fused(canonical, labels, by_class),
             "guarded, F order, double": fused(loss, labels, by_class.astype(np.float64)),
             "guarded, C order, NumPy": with_path("numpy", fused(loss, labels, margins)),
         }

@@ -46,23 +46,25 @@ MULTICLASS = {
 TABLES = BINARY | MULTICLASS
 
 
-def load(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+def load(folder: Path, name: str, most_rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return features (float32) and labels 0 .. K-1 of a table.
 
     Text columns become numbers, classes of fewer than 12 rows are dropped, and of a large table rows
-    are drawn at random, from the classes of more than 1,000 rows only.
+    are drawn at random, ``most_rows`` of them if that is given. With several classes only those of more
+    than 1,000 rows are thinned.
     """
     source = TABLES[name]
+    most_rows = min(source.most_rows, most_rows or source.most_rows)
     path = folder / source.file
     frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     frame = frame.drop(columns=list(source.dropped))
     counts = frame[source.target].value_counts()
     frame = frame[frame[source.target].isin(counts.index[counts >= 12])]
     common = frame[source.target].isin(counts.index[counts > 1_000])
-    excess = len(frame) - source.most_rows
+    excess = len(frame) - most_rows
     if excess > 0:
         if len(counts) == 2:
-            frame = frame.sample(source.most_rows, random_state=0)
+            frame = frame.sample(most_rows, random_state=0)
         else:
             kept = frame[common].sample(int(common.sum()) - excess, random_state=0)
             frame = pd.concat([kept, frame[~common]])

@@ -9,6 +9,7 @@ its own Logloss, and the objective of imbalance-xgboost. The last lines split on
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,13 +47,16 @@ def commands_for(n: int, classes: int, threads: int) -> dict[str, Callable[[], o
     dataset = lgb.Dataset(X, y, params=of_lgb).construct()
     of_xgb = {"max_depth": 6, "nthread": threads}
     loss: Any = SoftmaxFocalLoss(classes, 2.0) if classes > 2 else BinaryFocalLoss(2.0)
+    canonical = dataclasses.replace(loss, link="canonical")
     own_xgb = {"objective": "multi:softprob" if classes > 2 else "binary:logistic"} | many
     own_lgb = {"objective": "multiclass" if classes > 2 else "binary"} | many
     commands: dict[str, Callable[[], object]] = {
         "XGBoost, log loss": lambda: xgb.train(of_xgb | own_xgb, d, ROUNDS),
         "XGBoost, focal": lambda: fx.train(of_xgb, d, ROUNDS, loss=loss),
+        "XGBoost, canonical link": lambda: fx.train(of_xgb, d, ROUNDS, loss=canonical),
         "LightGBM, log loss": lambda: lgb.train(of_lgb | own_lgb, dataset, ROUNDS),
         "LightGBM, focal": lambda: fl.train(of_lgb, dataset, ROUNDS, loss=loss),
+        "LightGBM, canonical link": lambda: fl.train(of_lgb, dataset, ROUNDS, loss=canonical),
     }
     if classes > 2:
         return commands

@@ -6,8 +6,9 @@ The notebooks of this folder import this module:
 
 Every function takes arrays with one entry per payment, from any model. ``y`` is 1 for fraud and 0 for
 genuine. A ``score`` is any number that is higher for payments that look more like fraud. A
-``probability`` must be a true one: use ``loss.posterior``, not sigmoid(margin). Arguments that cannot be
-used raise ValueError, which names the argument, what was given and what is allowed.
+``probability`` must be a true one: that of ``predict_proba``, or of a booster trained with
+``link="canonical"``. Arguments that cannot be used raise ValueError, which names the argument, what was
+given and what is allowed.
 
 References
 ----------

@@ -25,7 +25,6 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from scipy.special import expit
 from sklearn.metrics import (
     average_precision_score,
     brier_score_loss,
@@ -61,8 +60,7 @@ class Result(NamedTuple):
 
     library: str
     loss: str
-    score: np.ndarray  # sigmoid of the margin
-    posterior: np.ndarray
+    probability: np.ndarray
     seconds: float
 
 
@@ -218,7 +216,7 @@ class Tick(xgb.callback.TrainingCallback):
 def train_xgboost(
     parts: Parts, rounds: int, loss: BinaryFocalLoss | None, tick: Callable[[], Any]
 ) -> np.ndarray:
-    """Return the margins of the test part; without a ``loss``, of the built-in log loss."""
+    """Return P(positive) for the test part; without a ``loss``, of the built-in log loss."""
     params = {"learning_rate": LEARNING_RATE, "lambda": LAMBDA, "max_depth": 6}
     dtrain = xgb.DMatrix(parts.X_train, parts.y_train, enable_categorical=True)
     dtest = xgb.DMatrix(parts.X_test, enable_categorical=True)
@@ -227,13 +225,13 @@ def train_xgboost(
         booster = xgb.train(params, dtrain, rounds, callbacks=[Tick(tick)])
     else:
         booster = fx.train(params, dtrain, rounds, loss=loss, callbacks=[Tick(tick)])
-    return booster.predict(dtest, output_margin=True)
+    return booster.predict(dtest).astype(float)
 
 
 def train_lightgbm(
     parts: Parts, rounds: int, loss: BinaryFocalLoss | None, tick: Callable[[], Any]
 ) -> np.ndarray:
-    """Return the margins of the test part; without a ``loss``, of the built-in log loss."""
+    """Return P(positive) for the test part; without a ``loss``, of the built-in log loss."""
     params: dict[str, Any] = {"learning_rate": LEARNING_RATE, "lambda_l2": LAMBDA, "verbosity": -1}
     train_set = lgb.Dataset(parts.X_train, parts.y_train)
 
@@ -245,23 +243,22 @@ def train_lightgbm(
         booster = lgb.train(params, train_set, rounds, callbacks=[callback])
     else:
         booster = fl.train(params, train_set, rounds, loss=loss, callbacks=[callback])
-    return booster.predict(parts.X_test, raw_score=True)
+    return booster.predict(parts.X_test)
 
 
 def compare(parts: Parts, gamma: float, rounds: int, console: Console) -> list[Result]:
     """Train a model for each library and loss; show the progress on the console."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    # With the canonical link the boosters predict probabilities, as for log loss.
+    losses = {"log loss": None, "focal": BinaryFocalLoss(gamma, link="canonical")}
     results = []
     with Progress(*columns, console=console, transient=True) as progress:
         for library, train in (("XGBoost", train_xgboost), ("LightGBM", train_lightgbm)):
-            for name, loss in (("log loss", None), ("focal", BinaryFocalLoss(gamma))):
+            for name, loss in losses.items():
                 bar = progress.add_task(f"{library}, {name}", total=rounds)
                 start = time.perf_counter()
-                margin = train(parts, rounds, loss, lambda bar=bar: progress.advance(bar))
-                seconds = time.perf_counter() - start
-                score = expit(margin)
-                posterior = score if loss is None else loss.posterior(margin)
-                results.append(Result(library, name, score, posterior, seconds))
+                p = train(parts, rounds, loss, lambda bar=bar: progress.advance(bar))
+                results.append(Result(library, name, p, time.perf_counter() - start))
     return results
 
 
@@ -275,10 +272,7 @@ def recall_at_alerts(y: np.ndarray, score: np.ndarray, rate: float = ALERTS) -> 
 
 
 def table(results: list[Result], y: np.ndarray, gamma: float) -> Table:
-    """Return one row per model, within 80 columns.
-
-    Log loss and Brier score judge both the score, sigmoid(margin), and the posterior.
-    """
+    """Return one row per model, within 80 columns."""
     out = Table(
         title=f"On the test part (focal: gamma {gamma:g})",
         title_justify="left",
@@ -290,47 +284,34 @@ def table(results: list[Result], y: np.ndarray, gamma: float) -> Table:
     for column in (
         "average\nprecision",
         f"recall at\n{ALERTS:.0%} alerts",
-        "log loss\nscore",
-        "log loss\nposterior",
+        "log\nloss",
         "Brier\nscore",
-        "Brier\nposterior",
         "fit,\ns",
     ):
         out.add_column(column, justify="right", no_wrap=True)
     for r in results:
         out.add_row(
             f"{r.library}, {r.loss}",
-            f"{average_precision_score(y, r.score):.3f}",
-            f"{recall_at_alerts(y, r.score):.1%}",
-            f"{log_loss(y, r.score.astype(float)):.5f}",
-            f"{log_loss(y, r.posterior.astype(float)):.5f}",
-            f"{brier_score_loss(y, r.score):.5f}",
-            f"{brier_score_loss(y, r.posterior):.5f}",
+            f"{average_precision_score(y, r.probability):.3f}",
+            f"{recall_at_alerts(y, r.probability):.1%}",
+            f"{log_loss(y, r.probability):.5f}",
+            f"{brier_score_loss(y, r.probability):.5f}",
             f"{r.seconds:.1f}",
         )
     return out
 
 
-def reading(results: list[Result], y: np.ndarray, gamma: float) -> str:
+def reading(results: list[Result], y: np.ndarray) -> str:
     """Return sentences that follow from the numbers, in whichever direction."""
     sentences = []
     for native, focal in zip(results[::2], results[1::2], strict=True):
-        before, after = (average_precision_score(y, r.score) for r in (native, focal))
+        before, after = (average_precision_score(y, r.probability) for r in (native, focal))
         change = after - before
         word = "better than" if change > 0 else "worse than"
         if abs(change) < 0.02:
             word = "about as well as"
         sentences.append(
             f"{focal.library}: focal loss ranks {word} log loss (average precision {change:+.3f})."
-        )
-    if gamma > 0:
-        of_score, of_posterior = (
-            np.mean([log_loss(y, getattr(r, which).astype(float)) for r in results[1::2]])
-            for which in ("score", "posterior")
-        )
-        sentences.append(
-            "The score of a focal model, sigmoid(margin), is not a probability: "
-            f"its log loss is {of_score / of_posterior:.1f} times that of the posterior."
         )
     sentences.append(
         f"One split, nothing tuned, {int(y.sum())} positives: differences of a few hundredths are noise."
@@ -365,15 +346,11 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
         focal = r.loss == "focal"
         name = f"{r.library}, " + (f"focal, gamma {gamma:g}" if focal else "log loss")
         style = {"color": COLORS[r.library], "linestyle": "-" if focal else ":", "linewidth": 1.8}
-        precision, recall, _ = precision_recall_curve(y, r.score)
+        precision, recall, _ = precision_recall_curve(y, r.probability)
         left.step(recall, precision, where="post", label=name, **style)
 
-        style["markersize"] = 5
-        what, marker = ("posterior", "o") if focal else ("score", "s")
-        right.plot(*reliability(y, r.posterior), marker=marker, label=f"{name}: {what}", **style)
-        if focal and gamma > 0:
-            style |= {"linestyle": "--", "marker": "x", "alpha": 0.55}
-            right.plot(*reliability(y, r.score), label=f"{name}: score", **style)
+        style |= {"marker": "o" if focal else "s", "markersize": 5}
+        right.plot(*reliability(y, r.probability), label=name, **style)
     rate = y.mean()
     left.axhline(rate, color="0.4", linewidth=1, label=f"no skill ({rate:.2%})")
     left.set(
@@ -392,7 +369,7 @@ def draw(results: list[Result], y: np.ndarray, gamma: float, output: Path) -> No
         xscale="log",
         yscale="log",
     )
-    right.legend(loc="best", fontsize=8)
+    right.legend(loc="best", fontsize=9)
     for axes in (left, right):
         axes.grid(alpha=0.25)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -472,7 +449,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     results = compare(parts, options.gamma, options.rounds, console)
     console.print("", table(results, parts.y_test, options.gamma), "")
-    console.print(reading(results, parts.y_test, options.gamma), highlight=False)
+    console.print(reading(results, parts.y_test), highlight=False)
     try:
         draw(results, parts.y_test, options.gamma, options.output)
     except OSError as error:
