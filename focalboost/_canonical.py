@@ -154,7 +154,7 @@ class Scores(NamedTuple):
 
 def m_at_half(gamma: Any) -> Any:
     """Evaluate m = log(p / A) + log q at p = 1/2; only one class of a row can be above."""
-    return (gamma - 1) * math.log(2) - np.log1p(gamma * math.log(2))
+    return (gamma - 1) * math.log(2) - namespace(gamma).log1p(gamma * math.log(2))
 
 
 def below_half(d: Array, g: float) -> Side:
@@ -175,8 +175,7 @@ def scores(u: Array, gamma: Array, alpha: Array) -> Scores:
     """
     xp = namespace(u)
     target = u + xp.log(alpha)[None, :]  # log(p_k / A_k) up to a constant of the row, without alpha
-    log_2 = math.log(2)
-    at_half = (gamma - 1) * log_2 - xp.log1p(gamma * log_2)  # log(p / A) at p = 1/2
+    at_half = m_at_half(gamma)
     top = _softmax.terms(target - at_half[None, :]).top
     zero, low = xp.zeros_like(u), xp.full_like(u, -xp.inf)
     # Margins behind the largest of the others; beyond a lead of _MOST_LEAD only underflow changes.

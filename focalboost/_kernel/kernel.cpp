@@ -62,6 +62,14 @@ FOCAL_APART bool read_labels(const Job& job, int64_t row, int n, int32_t* to) {
   }
 }
 
+// Labels and weights of n rows; what is wrong with them. Without weights the array stays as it is.
+template <class T>
+FOCAL_INLINE int32_t read(const Job& job, int64_t row, int n, int32_t* label, T* weight) {
+  int32_t complaint = read_labels(job, row, n, label) ? Fine : BadLabel;
+  if (job.weight_type != Absent && !read_weights(job, row, n, weight)) complaint |= BadWeight;
+  return complaint;
+}
+
 // Every stride-th entry; the two loops differ in that the compiler can vectorise the first.
 template <class From, class To>
 FOCAL_INLINE void copy(const From* from, int64_t from_stride, To* to, int64_t to_stride, int n) {
@@ -87,8 +95,7 @@ int32_t binary_rows(const Job& job) {
 
   for (int64_t row = job.start; row < job.stop; row += kBlock) {
     const int n = static_cast<int>(job.stop - row < kBlock ? job.stop - row : kBlock);
-    if (!read_labels(job, row, n, label)) complaint |= BadLabel;
-    if (job.weight_type != Absent && !read_weights(job, row, n, weight)) complaint |= BadWeight;
+    complaint |= read(job, row, n, label, weight);
     const T* z = margin + row;
     Out* const out_g = gradient + row;
     Out* const out_h = curvature + row;
@@ -126,8 +133,7 @@ int32_t canonical_rows(const Job& job) {
 
   for (int64_t row = job.start; row < job.stop; row += kBlock) {
     const int n = static_cast<int>(job.stop - row < kBlock ? job.stop - row : kBlock);
-    if (!read_labels(job, row, n, label)) complaint |= BadLabel;
-    if (job.weight_type != Absent && !read_weights(job, row, n, weight)) complaint |= BadWeight;
+    complaint |= read(job, row, n, label, weight);
     const T* u = margin + row;
     Out* const out_g = gradient + row;
     Out* const out_h = curvature + row;
@@ -171,8 +177,7 @@ int32_t softmax_rows(const Job& job) {
 
   for (int64_t row = job.start; row < job.stop; row += block) {
     const int n = static_cast<int>(job.stop - row < block ? job.stop - row : block);
-    if (!read_labels(job, row, n, label)) complaint |= BadLabel;
-    if (job.weight_type != Absent && !read_weights(job, row, n, weight)) complaint |= BadWeight;
+    complaint |= read(job, row, n, label, weight);
     const T* const z = static_cast<const T*>(job.margin) + row * at_row;
 
     // The two largest margins; the first of equals is J.
@@ -308,8 +313,7 @@ int32_t canonical_softmax_rows(const Job& job) {
 
   for (int64_t row = job.start; row < job.stop; row += block) {
     const int n = static_cast<int>(job.stop - row < block ? job.stop - row : block);
-    if (!read_labels(job, row, n, label)) complaint |= BadLabel;
-    if (job.weight_type != Absent && !read_weights(job, row, n, weight)) complaint |= BadWeight;
+    complaint |= read(job, row, n, label, weight);
 
     // J, and ref, the largest margin of the others.
     int32_t bad = 0;
