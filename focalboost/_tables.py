@@ -17,7 +17,7 @@ from focalboost import _canonical
 from focalboost._kernel import Table
 
 # As in formulas.hpp.
-_PIECES_BINARY, _PIECES_SOFTMAX = 64, 128  # an octave
+_PIECES_BINARY, _PIECES_SOFTMAX = 64, 256  # an octave
 _OCTAVES_BINARY, _OCTAVES_SOFTMAX = 16, 6
 
 
@@ -64,15 +64,13 @@ def binary(gamma: tuple[float, float], alpha: tuple[float, float]) -> Table:
 
 @cache
 def softmax(gamma: tuple[float, ...]) -> Table:
-    """Tabulate a = p exp(-m) and B = a + da/dm of each gamma, at m below that of p = 1/2."""
+    """Tabulate a = p exp(-m) of each gamma, at m below that of p = 1/2."""
     kinds = sorted(set(gamma))
     d = distances(_OCTAVES_SOFTMAX, _PIECES_SOFTMAX)
     tables = []
     for g in kinds:
         at = _canonical.below_half(d, g)
         a, B = np.exp(at.log_A + at.terms.M), np.exp(at.log_A) / at.N
-        dB = -B * at.B_rate
-        # d grows as m falls
-        tables.append(np.concatenate([cubics(d, a, a - B), cubics(d, B, -dB)], axis=1))
+        tables.append(cubics(d, a, a - B))  # B = a + da/dm, and d grows as m falls
     table_of = np.array([kinds.index(g) for g in gamma], np.int32)
     return Table(np.concatenate(tables).astype(np.float32), table_of, 0.0)

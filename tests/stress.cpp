@@ -43,13 +43,14 @@ constexpr Type type_of() {
   return sizeof(T) == 4 ? Float32 : Float64;
 }
 
-// Of formulas.hpp: pieces of the tables. A table of exactly these pieces, with cubics of no meaning but moderate
-// values: the results must be finite and every access inside.
-constexpr int kPiecesBinary = 2 * (16 << 6), kPiecesSoftmax = 6 << 7;
+// Of formulas.hpp: pieces of the tables. A table of exactly these pieces, with cubics of no meaning but moderate values,
+// slopes and curvatures: the results must be finite and every access inside.
+constexpr int kPiecesBinary = 2 * (16 << 6), kPiecesSoftmax = 6 << 8;
 
-std::vector<float> cubics(int pieces, int per_piece) {
+std::vector<float> cubics(int pieces) {
+  const double sizes[4] = {0.1, 1e-3, 1e-6, 1e-9};  // the narrowest piece is 1 / 256 wide
   std::vector<float> out;
-  for (int i = 0; i < pieces * per_piece; ++i) out.push_back(i % 4 == 0 ? 1.0f : float(0.01 * (uniform() - 0.5)));
+  for (int i = 0; i < 4 * pieces; ++i) out.push_back(float((i % 4 == 0) + sizes[i % 4] * (uniform() - 0.5)));
   return out;
 }
 
@@ -100,7 +101,7 @@ void all(Type label_type, double wrong) {
           job.floor = 1e-16;
           job.factor = 2;
           const int tables = k < 3 ? k : 3;
-          const std::vector<float> table = k == 1 ? cubics(kPiecesBinary, 4) : cubics(tables * kPiecesSoftmax, 8);
+          const std::vector<float> table = cubics(k == 1 ? kPiecesBinary : tables * kPiecesSoftmax);
           std::vector<int32_t> table_of(k);
           for (int j = 0; j < k; ++j) table_of[j] = j % tables;
           if (canonical) {

@@ -140,10 +140,12 @@ class TestEveryLoss:
         single = loss.gradient_curvature(y, z, curvature=curvature)
         double = loss.gradient_curvature(y, z.astype(np.float64), curvature=curvature)
         # exp(-gamma x) costs gamma |x| units; the error of the curvature is compared with the largest
-        # curvature, because the exact one crosses zero.
+        # curvature, because the exact one crosses zero. The kernel's canonical one is made of second
+        # derivatives of cubics, which have fewer digits.
+        of_largest = 1e-4 if loss.link == "canonical" else 1e-5
         units = np.finfo(np.float32).eps * (8 + 2 * (1 + np.max(loss.gamma)) * 42)
         assert_allclose(single[0], double[0], rtol=units, atol=1e-30)
-        assert_allclose(single[1], double[1], rtol=units, atol=1e-5 * double[1].max())
+        assert_allclose(single[1], double[1], rtol=units, atol=of_largest * double[1].max())
 
     def test_half_precision_margins_are_widened(self, loss):
         y, z = labels_and_margins(loss)

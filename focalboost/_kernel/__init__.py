@@ -38,7 +38,7 @@ _PER_THREAD = 250_000
 class Table(NamedTuple):
     """Cubics that the kernel interpolates for the canonical link; ``_tables`` makes them."""
 
-    coefficients: NDArray[np.float32]  # (pieces, 4) binary, (pieces, 8) softmax
+    coefficients: NDArray[np.float32]  # (pieces, 4)
     table_of: NDArray[np.int32]  # softmax: which of the tables a class has
     middle: float  # binary: the log-odds at which the pieces begin
 

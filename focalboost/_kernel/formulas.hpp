@@ -182,14 +182,14 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
 // The link needs functions of one variable that have no closed form. They come as tables of cubics, which
 // focalboost/_tables.py makes: of a distance d >= 0, in pieces whose width doubles with each octave of 1 + d.
 
-constexpr int kLogPiecesBinary = 6, kLogPiecesSoftmax = 7;  // of the number in an octave
+constexpr int kLogPiecesBinary = 6, kLogPiecesSoftmax = 8;  // of the number in an octave
 constexpr int kOctavesBinary = 16, kOctavesSoftmax = 6;
 constexpr int kPiecesBinary = kOctavesBinary << kLogPiecesBinary, kPiecesSoftmax = kOctavesSoftmax << kLogPiecesSoftmax;
 
 struct Place {
   int32_t piece;
-  float t;  // in [0, 1)
-  float width;
+  float t;  // in [0, 1) of the piece
+  float per_width;
 };
 
 template <int octaves, int log_pieces>
@@ -199,8 +199,9 @@ FOCAL_INLINE Place place(float distance) {
   const uint32_t b = bits<uint32_t>(inside), within = b & ((1u << (23 - log_pieces)) - 1u);
   return {static_cast<int32_t>(b >> (23 - log_pieces)) - (127 << log_pieces),
           bits<float>((within << log_pieces) | 0x3f800000u) - 1.0f,
-          bits<float>((b & 0x7f800000u) - (static_cast<uint32_t>(log_pieces) << 23))};
+          bits<float>((static_cast<uint32_t>(254 + log_pieces) << 23) - (b & 0x7f800000u))};
 }
+
 struct Cubic {
   float c0, c1, c2, c3;
 
@@ -223,14 +224,14 @@ FOCAL_INLINE Place canonical_place(T u, T middle) {
 }
 
 template <int policy, class T>
-FOCAL_INLINE Pair<T> canonical_row(T u, bool positive, T w, const Canonical<T>& loss, const Cubic& c, float t, float width) {
+FOCAL_INLINE Pair<T> canonical_row(T u, bool positive, T w, const Canonical<T>& loss, const Cubic& c, float t, float per_width) {
   const T e = exp_of(-magnitude(u)), sure = T(1) / (T(1) + e), unsure = e * sure;
   const bool agrees = (u >= T(0)) == positive;
   const T right = agrees ? sure : unsure, wrong = agrees ? unsure : sure;
   const T gradient = c.value(t) * wrong;
   T h = gradient * larger(right, T(1 / kLongestStep));
   if constexpr (policy == Exact) {
-    const T dv = c.slope(t) / width;
+    const T dv = c.slope(t) * per_width;
     h = gradient * right + ((u < loss.middle) == positive ? dv : -dv) * wrong;
   }
   return {(positive ? -gradient : gradient) * w, larger(h, loss.floor) * w * loss.factor};
@@ -238,7 +239,7 @@ FOCAL_INLINE Pair<T> canonical_row(T u, bool positive, T w, const Canonical<T>& 
 
 // Softmax, in float. With m = log(p / A) + log q of a class, which the margins give up to a constant of the row, the
 // scores p must sum to 1. J is the class that alone may have p > 1/2, s its logit. For the others p = exp(m) a(d), d
-// how far m is below its value at p = 1/2, and dp/dm = exp(m) B(d), B = A / N.
+// how far m is below its value at p = 1/2, and dp/dm = exp(m) B, B = A / N = a + da/dm.
 FOCAL_INLINE double m_at_half(double g) { return (g - 1.0) * 0.69314718055994531 - log_of(1.0 + g * 0.69314718055994531); }
 
 struct Top {
@@ -254,26 +255,85 @@ FOCAL_INLINE Top top_at(float s, float g) {
   return {p, q, M, fma_(g, M, -L) - log_of(scale), fma_(g, p, q) - E, w, D, E};
 }
 
-// A start for s: the smaller of the tangent at equal odds and the asymptote at large ones, for n equal rivals that
-// have 1 / exp(odds) of J's posterior odds together.
-FOCAL_INLINE float start_of(float odds, float n, float g, float log1p_g) {
-  const float p = 1.0f / (1.0f + n), q = n * p, log_n = log_of(n), w = log_of(1.0f + n) / n, D = w - p;
-  const float N = fma_(g, p, q) - g * D / fma_(g, w, 1.0f);
-  const float tangent = fma_(odds + log_n, q / N, -log_n), far = (odds + log1p_g) / (1.0f + g);
-  return tangent < far ? tangent : far;
+// A start for s, J's logit, where J's posterior odds against the rest are exp(odds): the smaller of the tangent at
+// equal odds and the asymptote at large ones.
+FOCAL_INLINE float start_of(float odds, float tangent, float g, float log1p_g) {
+  const float near = odds * tangent, far = (odds + log1p_g) / (1.0f + g);
+  return near < far ? near : far;
 }
 
-// Newton's method for s ends after a step so short that the next one would be below rounding.
-constexpr int kMostSteps = 12;
-constexpr float kShortStep = 2e-3f;
+FOCAL_INLINE float tangent_of(float g) { return 0.5f / top_at(0.0f, g).N; }
+
+// Below d = 0 the first piece goes on: the other classes seem to come as near as that while s is not yet right.
+FOCAL_INLINE Place place_below(float distance) {
+  Place at = place<kOctavesSoftmax, kLogPiecesSoftmax>(distance > 0.0f ? distance : 0.0f);
+  at.t += distance < 0.0f ? distance * float(1 << kLogPiecesSoftmax) : 0.0f;
+  return at;
+}
+
+// A function of rho, by its derivatives where the table was read.
+struct Taylor {
+  float f0, f1, f2, f3;
+
+  FOCAL_INLINE float value(float shift) const {
+    return fma_(fma_(fma_(f3 * (1.0f / 3.0f), shift, f2) * 0.5f, shift, f1), shift, f0);
+  }
+  FOCAL_INLINE float slope(float shift) const { return fma_(fma_(f3 * 0.5f, shift, f2), shift, f1); }
+};
+
+// a(d - rho) of a class.
+FOCAL_INLINE Taylor taylor(const Cubic& c, float t, float per_width) {
+  const float twice = per_width * per_width * 2.0f;
+  return {c.value(t), -c.slope(t) * per_width, fma_(3.0f * c.c3, t, c.c2) * twice, -3.0f * c.c3 * twice * per_width};
+}
+
+// Its B, as f0 + f1 shift + f2 shift^2 / 2.
+struct Slope {
+  float f0, f1, f2;
+
+  FOCAL_INLINE float value(float shift) const { return fma_(fma_(f2 * 0.5f, shift, f1), shift, f0); }
+  FOCAL_INLINE float slope(float shift) const { return fma_(f2, shift, f1); }
+};
+
+FOCAL_INLINE Slope slope_of(const Taylor& a, float x) { return {x * (a.f0 + a.f1), x * (a.f1 + a.f2), x * (a.f2 + a.f3)}; }
+
+// The table is read once a class, at a good guess of rho; how far the answer may be from that: the error of B is below
+// 1.3 shift^3 / 6 of it, and of its slope, which the exact policy needs, below 1.3 shift^2 / 2. Rows farther away read again.
+constexpr int kMostReadings = 12;
+template <int policy>
+constexpr float kLongestShift = policy == Exact ? 2e-3f : 0.05f;
+// Beyond this the sum of the others is not to be trusted at all.
+constexpr float kFarShift = 0.5f;
+constexpr float kTiny = 1e-30f;  // a class with an x below this is so far behind that B is 1
 
 // Beyond this lead of J in the margins nothing changes any more: at gamma 10, q of J is exp(-91) there. A larger lead
 // would only take the digits of what is added to it.
 constexpr float kLargestLead = 1000.0f;
 
-// By how much a step moves s: log(sum of the other p) must be log q of J.
-FOCAL_INLINE float newton(float p, float M, float N, float rho, float log_sum, float ratio) {
-  return (rho + log_sum + M) / fma_(N, ratio, p);
+// By how much a step of Newton's method moves s, so that log(sum of the other p) is log q of J. sum and slope in rho.
+FOCAL_INLINE float newton(float p, float M, float N, float rho, float sum, float slope) {
+  return (rho + log_of(sum) + M) / fma_(N, 1.0f + slope / sum, p);
+}
+
+// At the start all classes but J and the nearest are replaced by equal ones with the same sum of squares: how far those
+// are behind, up to J's m at p = 1/2.
+FOCAL_INLINE float behind_half(float sum, float squares, float nearest) {
+  const float rest = larger(sum - nearest, 1e-6f * sum), of_rest = larger(fma_(-nearest, nearest, squares), 1e-6f * squares);
+  return log_of(rest / of_rest);
+}
+
+// Two Newton steps from s, with the sum of the other p by exp(rho), as read at rho; by how much the first moved rho.
+struct Solved {
+  float s, shift;
+};
+
+FOCAL_INLINE Solved solve(float s, float step, float g, float gap, float rho, const Taylor& sum) {
+  const float once = s - step;
+  const Top at = top_at(once, g);
+  const float moved = at.m - gap, shift = moved - rho;
+  const float inside = shift > kFarShift ? kFarShift : shift < -kFarShift ? -kFarShift : shift;
+  const float again = newton(at.p, at.M, at.N, moved, larger(sum.value(inside), 0.1f * sum.f0), sum.slope(inside));
+  return {magnitude(shift) < kFarShift ? once - again : once, magnitude(shift)};
 }
 
 // J at its final logit. dp/dm is in units of exp(rho), as those of the other classes.
@@ -300,21 +360,48 @@ FOCAL_INLINE Leader leader_at(float s, float g, float gap, float lead, float tot
   return {rho, pi, 0.0f, eta, rest * eta / total, B, 0.0f};
 }
 
-// What the loop over the classes needs of a row: sums are over the classes other than J, B has the row's weight.
+// What the loop over the classes needs of a row: sum_B and sum_d are over the classes other than J, others over those
+// that are not true; B and dB are those of the true class, times weights.
 struct CanonicalRow {
-  float per_total, sum_B, sum_d, d_top, others, B, dB, least, factor;
+  float shift, pi_top, d_top, eta_top, per_eta, per_total, sum_B, sum_d, others, B, dB, least, factor;
 
+  // x of the class by its alpha, and its x B.
   template <int policy>
-  FOCAL_INLINE Pair<float> of_class(float pi, float d_pi, float eta, bool is_top, bool is_true) const {
+  FOCAL_INLINE Pair<float> of_class(float x, const Slope& xB, bool is_top, bool is_true) const {
+    const float value = xB.value(shift), pi = is_top ? pi_top : value, eta = is_top ? eta_top : x * per_eta;
     const float W = pi * per_total, error = is_true ? others * per_total : W, slope = B * error;  // |W - [j = t]|
     const float right = is_true ? eta : 1.0f - eta;
     float h = slope * larger(right, static_cast<float>(1 / kLongestStep));
     if constexpr (policy == Exact) {
+      const float d_pi = is_top ? d_top : value + xB.slope(shift);
       const float rest = is_top ? sum_d : sum_d - d_pi + d_top, left = is_top ? sum_B * per_total : 1.0f - W;
       h = B * fma_(W * W, rest, d_pi * left * left) * per_total - dB * error * error;
     }
     return {is_true ? -slope : slope, larger(h, least) * factor};
   }
 };
+
+// sum: of the other p by exp(rho), as read at rho; x and xB of the true class; wa = alpha_t times the sample weight.
+FOCAL_INLINE CanonicalRow canonical_softmax_row(const Leader& J, float rho, const Taylor& sum, float x, const Slope& xB,
+                                                bool true_top, float wa, float least, float factor) {
+  const float shift = J.rho - rho, slope = sum.slope(shift), sum_B = sum.value(shift) + slope;
+  const float pi_true = xB.value(shift), d_true = xB.slope(shift), per_x = 1.0f / larger(x, kTiny);
+  const float rest = J.pi + larger(sum_B - pi_true, 0.0f);  // no cancellation: J.pi is at least sum_B / (1 + g)
+  const bool tiny = x < kTiny;
+  const float B = tiny ? 1.0f : pi_true * per_x, dB = tiny ? 0.0f : d_true * per_x;
+  return {shift,
+          J.pi,
+          J.d_pi,
+          J.eta,
+          J.per_eta,
+          1.0f / (sum_B + J.pi),
+          sum_B,
+          sum_B + slope + fma_(sum.f3, shift, sum.f2),
+          true_top ? sum_B : rest,
+          (true_top ? J.B : B) * wa,
+          (true_top ? J.dB : dB) * wa,
+          least,
+          factor};
+}
 
 }  // namespace FOCAL_ISA

@@ -111,11 +111,9 @@ int32_t binary_rows(const Job& job) {
   return complaint;
 }
 
-// The cubic of each row, from a table with that many numbers per piece: one copy a row, because the processor's
-// gather instructions are slower.
-template <int numbers>
+// The cubic of each row: one copy a row, because the processor's gather instructions are slower.
 FOCAL_INLINE void look_up(const float* table, const int32_t* piece, int n, Cubic* c) {
-  for (int i = 0; i < n; ++i) memcpy(c + i, table + numbers * piece[i], sizeof(Cubic));
+  for (int i = 0; i < n; ++i) memcpy(c + i, table + 4 * piece[i], sizeof(Cubic));
 }
 
 template <class T, class Out, int policy>
@@ -126,7 +124,7 @@ int32_t canonical_rows(const Job& job) {
   const Canonical<T> loss{T(job.middle), T(job.floor), T(job.factor)};
   int32_t label[kBlock], piece[kBlock];
   T weight[kBlock];
-  float t[kBlock], width[kBlock];
+  float t[kBlock], per_width[kBlock];
   alignas(64) Cubic cubic[kBlock];
   int32_t complaint = Fine;
   for (int i = 0; i < kBlock; ++i) weight[i] = T(1);
@@ -142,12 +140,12 @@ int32_t canonical_rows(const Job& job) {
       const Place at = canonical_place(u[i], loss.middle);
       piece[i] = at.piece;
       t[i] = at.t;
-      width[i] = at.width;
+      per_width[i] = at.per_width;
     }
-    look_up<4>(job.table, piece, n, cubic);
+    look_up(job.table, piece, n, cubic);
     for (int i = 0; i < n; ++i) {
       bad |= !is_finite(u[i]);
-      const Pair<T> of = canonical_row<policy>(u[i], label[i] != 0, weight[i], loss, cubic[i], t[i], width[i]);
+      const Pair<T> of = canonical_row<policy>(u[i], label[i] != 0, weight[i], loss, cubic[i], t[i], per_width[i]);
       out_g[i] = static_cast<Out>(of.gradient);
       out_h[i] = static_cast<Out>(of.curvature);
     }
@@ -257,16 +255,30 @@ int32_t softmax_rows(const Job& job) {
 
 // ---- softmax, canonical link -----------------------------------------------------------------------
 
-// Where in the tables the classes other than J are.
-FOCAL_INLINE void places(const float* d, const float* rho, int n, int32_t* piece, float* t, float* per_width) {
-  for (int i = 0; i < n; ++i) {
-    const float distance = d[i] - rho[i];
-    const Place at = place<kOctavesSoftmax, kLogPiecesSoftmax>(distance > 0.0f ? distance : 0.0f);
-    piece[i] = at.piece;
-    t[i] = at.t;
-    per_width[i] = 1.0f / at.width;
-  }
+// A compiler without masked stores makes a branch of ?: here, which it cannot vectorise.
+FOCAL_INLINE int32_t choose(bool first, int32_t a, int32_t b) {
+  const int32_t mask = -static_cast<int32_t>(first);
+  return (a & mask) | (b & ~mask);
 }
+
+// Where in the tables classes other than J are, and their cubics; first: where the table of the class begins.
+struct Reading {
+  int32_t piece[kBlock];
+  float t[kBlock], per_width[kBlock];
+  alignas(64) Cubic cubic[kBlock];
+
+  FOCAL_INLINE void at(const float* d, const float* rho, int n, const float* table, const int32_t* first) {
+    for (int i = 0; i < n; ++i) {
+      const Place at = place_below(d[i] - rho[i]);
+      piece[i] = at.piece + (first ? first[i] : 0);
+      t[i] = at.t;
+      per_width[i] = at.per_width;
+    }
+    look_up(table, piece, n, cubic);
+  }
+
+  FOCAL_INLINE Taylor of(int i) const { return taylor(cubic[i], t[i], per_width[i]); }
+};
 
 template <class T, class Out, int policy>
 int32_t canonical_softmax_rows(const Job& job) {
@@ -275,19 +287,22 @@ int32_t canonical_softmax_rows(const Job& job) {
   const int64_t to_row = job.output_by_class ? 1 : k, to_class = job.output_by_class ? job.rows : 1;
   const int64_t fits = 2048 / k / 16 * 16;
   const int block = static_cast<int>(fits < 16 ? 16 : fits > kBlock ? kBlock : fits);
-  const int64_t size = static_cast<int64_t>(block) * k, pieces = static_cast<int64_t>(kPiecesSoftmax) * 8;
+  const int64_t size = static_cast<int64_t>(block) * k;
   // Per row and class, class-major; then per class.
-  void* const memory = std::malloc(size * (sizeof(T) + 3 * sizeof(float)) + 5 * k * sizeof(float));
+  void* const memory = std::malloc(size * (sizeof(T) + 5 * sizeof(float)) + 6 * k * sizeof(float));
   if (!memory) return NoMemory;
   T* const u = static_cast<T*>(memory);
-  float* const x = reinterpret_cast<float*>(u + size);  // a_k exp(u_k - ref), 0 at J; later dp/dm by exp(rho)
-  float* const d = x + size;                            // distance in the table, up to rho; later the posterior
-  float* const d_pi = d + size;                         // second derivative of p, for the exact policy
-  float* const alpha = d_pi + size;
+  float* const x = reinterpret_cast<float*>(u + size);  // a_k exp(u_k - ref), 0 at J
+  float* const d = x + size;                            // distance in the table, up to rho
+  float* const B0 = d + size;                           // x B, by its derivatives in rho where the table was read
+  float* const B1 = B0 + size;
+  float* const B2 = B1 + size;
+  float* const alpha = B2 + size;
   float* const log_alpha = alpha + k;
   float* const half = log_alpha + k;  // m at p = 1/2
   float* const gamma = half + k;
   float* const log1p_gamma = gamma + k;
+  float* const at_equal = log1p_gamma + k;  // start_of's tangent
   for (int j = 0; j < k; ++j) {
     const double g = job.gamma[j], at_half = m_at_half(g);
     alpha[j] = static_cast<float>(job.alpha[j]);
@@ -295,184 +310,195 @@ int32_t canonical_softmax_rows(const Job& job) {
     half[j] = static_cast<float>(at_half);
     gamma[j] = static_cast<float>(g);
     log1p_gamma[j] = static_cast<float>(log_of(1.0 + g));
+    at_equal[j] = tangent_of(gamma[j]);
   }
 
   const float floor = larger(static_cast<float>(job.floor), -3e38f);  // finite: weights may be 0
   int32_t complaint = Fine;
-  int32_t label[kBlock], top[kBlock], piece[kBlock];
-  float t[kBlock], per_width[kBlock];
-  alignas(64) Cubic cubic[kBlock];
-  T u_top[kBlock], ref[kBlock], key[kBlock];
-  float weight[kBlock], g[kBlock], log1p_g[kBlock], lead[kBlock], gap[kBlock], s[kBlock], rho[kBlock];
-  float total[kBlock], sum[kBlock], squares[kBlock], sum_a[kBlock], sum_B[kBlock], sum_d[kBlock];
-  float pi_top[kBlock], d_top[kBlock], eta_top[kBlock], per_eta[kBlock], per_total[kBlock], B[kBlock], dB[kBlock], others[kBlock];
-  float p[kBlock], M[kBlock], N[kBlock], half_top[kBlock], from_half[kBlock], log_sum[kBlock];
-  float last[kBlock], least[kBlock];
-  int32_t first[kBlock];
+  int32_t label[kBlock], top[kBlock], true_top[kBlock], nearest[kBlock], first_nearest[kBlock], first[kBlock], done[kBlock];
+  T key[kBlock], ref[kBlock], u_top[kBlock];
+  float weight[kBlock], wa[kBlock], least[kBlock];
+  float total[kBlock], sum[kBlock], squares[kBlock], a_nearest[kBlock], d_nearest[kBlock], d_rest[kBlock];
+  float g[kBlock], log1p_g[kBlock], tangent[kBlock], lead[kBlock], gap[kBlock];  // of J
+  float s[kBlock], p[kBlock], M[kBlock], N[kBlock];
+  float rho[kBlock], shift[kBlock];  // where the table was read, and how far from that the answer is
+  float S0[kBlock], S1[kBlock], S2[kBlock], S3[kBlock];  // sum of the other p by exp(rho)
+  float pi_top[kBlock], d_top[kBlock], eta_top[kBlock], per_eta[kBlock], B[kBlock], dB[kBlock];
+  float x_true[kBlock], B0_true[kBlock], B1_true[kBlock], B2_true[kBlock];
+  float per_total[kBlock], sum_B[kBlock], sum_d[kBlock], others[kBlock];
+  Reading reading;
   for (int i = 0; i < kBlock; ++i) weight[i] = 1.0f;
 
   for (int64_t row = job.start; row < job.stop; row += block) {
     const int n = static_cast<int>(job.stop - row < block ? job.stop - row : block);
     complaint |= read(job, row, n, label, weight);
 
-    // J, and ref, the largest margin of the others.
+    // J; then the nearest of the others, and ref, its margin.
     int32_t bad = 0;
     for (int i = 0; i < n; ++i) {
       key[i] = ref[i] = -std::numeric_limits<T>::infinity();
-      top[i] = 0;
+      top[i] = nearest[i] = 0;
     }
     for (int j = 0; j < k; ++j) {
       T* const to = u + static_cast<int64_t>(j) * block;
       copy(static_cast<const T*>(job.margin) + row * at_row + j * at_class, at_row, to, 1, n);
-      const T shift = T(log_alpha[j]) - T(half[j]);
+      const T shift_j = T(log_alpha[j]) - T(half[j]);
       for (int i = 0; i < n; ++i) {
         bad |= !is_finite(to[i]);
-        const bool above = to[i] + shift > key[i];
-        top[i] = above ? j : top[i];
-        key[i] = above ? to[i] + shift : key[i];
+        const T value = to[i] + shift_j, before = key[i];
+        top[i] = choose(value > before, j, top[i]);
+        key[i] = larger(value, before);
       }
     }
     if (bad) {  // the loops below would be safe, but their results meaningless
       complaint |= BadMargin;
       continue;
     }
+    for (int i = 0; i < n; ++i) {
+      T& of_top = u[static_cast<int64_t>(top[i]) * block + i];
+      u_top[i] = of_top;
+      of_top = -std::numeric_limits<T>::infinity();
+    }
     for (int j = 0; j < k; ++j) {
       const T* const from = u + static_cast<int64_t>(j) * block;
-      const float g_j = gamma[j], log1p_g_j = log1p_gamma[j], log_a_j = log_alpha[j], half_j = half[j];
-      const int32_t first_piece = job.table_of[j] * kPiecesSoftmax;
       for (int i = 0; i < n; ++i) {
-        const bool is_top = top[i] == j;
-        u_top[i] = is_top ? from[i] : u_top[i];
-        g[i] = is_top ? g_j : g[i];
-        log1p_g[i] = is_top ? log1p_g_j : log1p_g[i];
-        gap[i] = is_top ? log_a_j : gap[i];
-        half_top[i] = is_top ? half_j : half_top[i];
-        first[i] = is_top ? first_piece : first[i];
-        ref[i] = !is_top && from[i] > ref[i] ? from[i] : ref[i];
+        const T value = from[i], before = ref[i];
+        nearest[i] = choose(value > before, j, nearest[i]);
+        ref[i] = larger(value, before);
       }
+    }
+    for (int i = 0; i < n; ++i) {
+      const int32_t J = top[i], other = nearest[i];
+      g[i] = gamma[J];
+      log1p_g[i] = log1p_gamma[J];
+      tangent[i] = at_equal[J];
+      gap[i] = log_alpha[J];
+      d_rest[i] = half[J];
+      first[i] = job.table_of[J] * kPiecesSoftmax;
+      a_nearest[i] = alpha[other];
+      d_nearest[i] = half[other] - log_alpha[other];
+      first_nearest[i] = job.table_of[other] * kPiecesSoftmax;
     }
     for (int i = 0; i < n; ++i) total[i] = sum[i] = squares[i] = 0.0f;
     for (int j = 0; j < k; ++j) {
       const T* const from = u + static_cast<int64_t>(j) * block;
       float* const to_x = x + static_cast<int64_t>(j) * block;
       float* const to_d = d + static_cast<int64_t>(j) * block;
-      const float shift = half[j] - log_alpha[j], a = alpha[j];
+      const float shift_j = half[j] - log_alpha[j], a = alpha[j];
       for (int i = 0; i < n; ++i) {
-        const bool is_top = top[i] == j;
-        const T behind = is_top ? T(0) : from[i] - ref[i];
-        const float value = is_top ? 0.0f : static_cast<float>(behind_second(is_top ? ref[i] : from[i], ref[i]));
-        const float rival = a * value;
+        const float value = static_cast<float>(behind_second(from[i], ref[i])), share = a * value;
         total[i] += value;
-        sum[i] += rival;
-        squares[i] = fma_(rival, rival, squares[i]);
-        to_x[i] = rival;
-        to_d[i] = shift - static_cast<float>(behind);
+        sum[i] += share;
+        squares[i] = fma_(share, share, squares[i]);
+        to_x[i] = share;
+        to_d[i] = shift_j - static_cast<float>(from[i] - ref[i]);
       }
     }
+    // One Newton step with the nearest class as it is and equal ones for the rest: no loop over the classes.
     for (int i = 0; i < n; ++i) {
       const float ahead = static_cast<float>(u_top[i] - ref[i]);
       lead[i] = ahead < kLargestLead ? ahead : kLargestLead;
       gap[i] += lead[i];
-      const float rivals = sum[i] * sum[i] / squares[i];
-      log_sum[i] = log_of(sum[i]);
-      from_half[i] = half_top[i] - log_sum[i] + log_of(rivals);
-      s[i] = start_of(gap[i] - log_sum[i], rivals, g[i], log1p_g[i]);
+      s[i] = start_of(gap[i] - log_of(sum[i]), tangent[i], g[i], log1p_g[i]);
+      d_rest[i] += behind_half(sum[i], squares[i], a_nearest[i]);
+      const Top at = top_at(s[i], g[i]);
+      p[i] = at.p;
+      M[i] = at.M;
+      N[i] = at.N;
+      rho[i] = at.m - gap[i];
+      done[i] = 0;
     }
-    // One Newton step with the rivals replaced by equal ones, which needs no loop over the classes; then all of them.
-    const auto start_step = [&] {
+    reading.at(d_nearest, rho, n, job.table, first_nearest);
+    for (int i = 0; i < n; ++i) {
+      const Taylor of = reading.of(i);
+      S0[i] = a_nearest[i] * of.f0;
+      S1[i] = a_nearest[i] * of.f1;
+    }
+    reading.at(d_rest, rho, n, job.table, first);
+    for (int i = 0; i < n; ++i) {
+      const Taylor of = reading.of(i);
+      const float x_rest = sum[i] - a_nearest[i];
+      s[i] -= newton(p[i], M[i], N[i], rho[i], fma_(x_rest, of.f0, S0[i]), fma_(x_rest, of.f1, S1[i]));
+    }
+    for (int readings = 0; readings < kMostReadings; ++readings) {
       for (int i = 0; i < n; ++i) {
         const Top at = top_at(s[i], g[i]);
         p[i] = at.p;
         M[i] = at.M;
         N[i] = at.N;
-        rho[i] = at.m - gap[i];
+        rho[i] = done[i] ? rho[i] : at.m - gap[i];
+        S0[i] = S1[i] = S2[i] = S3[i] = 0.0f;
       }
-    };
-    start_step();
-    places(from_half, rho, n, piece, t, per_width);
-    for (int i = 0; i < n; ++i) piece[i] += first[i];
-    look_up<8>(job.table, piece, n, cubic);
-    for (int i = 0; i < n; ++i) {
-      const float a = cubic[i].value(t[i]), ratio = 1.0f - cubic[i].slope(t[i]) * per_width[i] / a;
-      s[i] -= newton(p[i], M[i], N[i], rho[i], log_sum[i] + log_of(a), ratio);
-    }
-    for (int step = 0; step < kMostSteps; ++step) {
-      start_step();
-      for (int i = 0; i < n; ++i) sum_a[i] = sum_B[i] = 0.0f;
       for (int j = 0; j < k; ++j) {
         const float* const from_x = x + static_cast<int64_t>(j) * block;
-        places(d + static_cast<int64_t>(j) * block, rho, n, piece, t, per_width);
-        look_up<8>(job.table + job.table_of[j] * pieces, piece, n, cubic);
+        float* const to_0 = B0 + static_cast<int64_t>(j) * block;
+        float* const to_1 = B1 + static_cast<int64_t>(j) * block;
+        float* const to_2 = B2 + static_cast<int64_t>(j) * block;
+        const float* const table = job.table + job.table_of[j] * kPiecesSoftmax * 4;
+        reading.at(d + static_cast<int64_t>(j) * block, rho, n, table, nullptr);
         for (int i = 0; i < n; ++i) {
-          const float a = cubic[i].value(t[i]);
-          sum_a[i] = fma_(from_x[i], a, sum_a[i]);
-          sum_B[i] = fma_(from_x[i], a - cubic[i].slope(t[i]) * per_width[i], sum_B[i]);
+          const Taylor a = reading.of(i);
+          const Slope of = slope_of(a, from_x[i]);
+          S0[i] = fma_(from_x[i], a.f0, S0[i]);
+          S1[i] = fma_(from_x[i], a.f1, S1[i]);
+          S2[i] = fma_(from_x[i], a.f2, S2[i]);
+          S3[i] = fma_(from_x[i], a.f3, S3[i]);
+          to_0[i] = of.f0;
+          to_1[i] = of.f1;
+          to_2[i] = of.f2;
         }
       }
-      int32_t any_long = 0;
+      int32_t any_left = 0;
       for (int i = 0; i < n; ++i) {
-        const float change = newton(p[i], M[i], N[i], rho[i], log_of(sum_a[i]), sum_B[i] / sum_a[i]);
-        const bool moves = step == 0 || last[i] > kShortStep;
-        s[i] -= moves ? change : 0.0f;
-        last[i] = moves ? magnitude(change) : 0.0f;
-        any_long |= last[i] > kShortStep;
+        const float step = newton(p[i], M[i], N[i], rho[i], S0[i], S1[i]);
+        const Solved of = solve(s[i], step, g[i], gap[i], rho[i], {S0[i], S1[i], S2[i], S3[i]});
+        s[i] = done[i] ? s[i] : of.s;
+        done[i] |= !(of.shift > kLongestShift<policy>);
+        any_left |= !done[i];
       }
-      if (!any_long) break;
+      if (!any_left) break;
     }
 
     for (int i = 0; i < n; ++i) {
-      const Leader at = leader_at<policy>(s[i], g[i], gap[i], lead[i], total[i]);
-      rho[i] = at.rho;
-      pi_top[i] = at.pi;
-      d_top[i] = at.d_pi;
-      eta_top[i] = at.eta;
-      per_eta[i] = at.per_eta;
-      B[i] = at.B;
-      dB[i] = at.dB;
-      sum_B[i] = sum_d[i] = others[i] = 0.0f;
-    }
-    for (int j = 0; j < k; ++j) {
-      float* const pi = x + static_cast<int64_t>(j) * block;
-      float* const eta = d + static_cast<int64_t>(j) * block;
-      float* const second = d_pi + static_cast<int64_t>(j) * block;
-      const float per_alpha = 1.0f / alpha[j];
-      places(eta, rho, n, piece, t, per_width);
-      look_up<8>(job.table + job.table_of[j] * pieces + 4, piece, n, cubic);
-      for (int i = 0; i < n; ++i) {
-        const bool is_top = top[i] == j, is_true = label[i] == j;
-        const float value = cubic[i].value(t[i]), own = pi[i];
-        if constexpr (policy == Exact) {
-          const float slope = -cubic[i].slope(t[i]) * per_width[i];
-          second[i] = is_top ? d_top[i] : own * (value + slope);
-          sum_d[i] += is_top ? 0.0f : second[i];
-          dB[i] = is_true && !is_top ? slope : dB[i];
-        }
-        eta[i] = is_top ? eta_top[i] : own * per_alpha * per_eta[i];
-        pi[i] = is_top ? pi_top[i] : own * value;
-        sum_B[i] += is_top ? 0.0f : pi[i];
-        others[i] += is_true ? 0.0f : pi[i];
-        B[i] = is_true && !is_top ? value : B[i];
-      }
+      const int64_t at = static_cast<int64_t>(label[i]) * block + i;
+      x_true[i] = x[at];
+      B0_true[i] = B0[at];
+      B1_true[i] = B1[at];
+      B2_true[i] = B2[at];
+      true_top[i] = label[i] == top[i];
+      wa[i] = static_cast<float>(job.alpha[label[i]]) * weight[i];
     }
     const float factor = static_cast<float>(job.factor);
     for (int i = 0; i < n; ++i) {
-      per_total[i] = 1.0f / (sum_B[i] + pi_top[i]);
-      const float wa = static_cast<float>(job.alpha[label[i]]) * weight[i];
-      B[i] *= wa;
-      dB[i] *= wa;
-      least[i] = floor * weight[i];
+      const Leader J = leader_at<policy>(s[i], g[i], gap[i], lead[i], total[i]);
+      const CanonicalRow of = canonical_softmax_row(J, rho[i], {S0[i], S1[i], S2[i], S3[i]}, x_true[i],
+                                                    {B0_true[i], B1_true[i], B2_true[i]}, true_top[i] != 0, wa[i],
+                                                    floor * weight[i], factor);
+      shift[i] = of.shift;
+      pi_top[i] = of.pi_top;
+      d_top[i] = of.d_top;
+      eta_top[i] = of.eta_top;
+      per_eta[i] = of.per_eta;
+      per_total[i] = of.per_total;
+      sum_B[i] = of.sum_B;
+      sum_d[i] = of.sum_d;
+      others[i] = of.others;
+      B[i] = of.B;
+      dB[i] = of.dB;
+      least[i] = of.least;
     }
     Out* const out_g = static_cast<Out*>(job.gradient) + row * to_row;
     Out* const out_h = static_cast<Out*>(job.curvature) + row * to_row;
     for (int j = 0; j < k; ++j) {
-      const float* const pi = x + static_cast<int64_t>(j) * block;
-      const float* const eta = d + static_cast<int64_t>(j) * block;
-      const float* const second = d_pi + static_cast<int64_t>(j) * block;
+      const int64_t at = static_cast<int64_t>(j) * block;
+      const float *const of_x = x + at, *const b0 = B0 + at, *const b1 = B1 + at, *const b2 = B2 + at;
+      const float per_alpha = 1.0f / alpha[j];
       Out gradient[kBlock], curvature[kBlock];
       for (int i = 0; i < n; ++i) {
-        const CanonicalRow of{per_total[i], sum_B[i], sum_d[i], d_top[i], others[i], B[i], dB[i], least[i], factor};
-        const float d2 = policy == Exact ? second[i] : 0.0f;
-        const Pair<float> pair = of.of_class<policy>(pi[i], d2, eta[i], top[i] == j, label[i] == j);
+        const CanonicalRow of{shift[i], pi_top[i], d_top[i],  eta_top[i], per_eta[i], per_total[i], sum_B[i],
+                              sum_d[i], others[i], B[i],      dB[i],      least[i],   factor};
+        const Pair<float> pair =
+            of.of_class<policy>(of_x[i] * per_alpha, {b0[i], b1[i], b2[i]}, top[i] == j, label[i] == j);
         gradient[i] = static_cast<Out>(pair.gradient);
         curvature[i] = static_cast<Out>(pair.curvature);
       }

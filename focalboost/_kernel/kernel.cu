@@ -80,7 +80,7 @@ extern "C" __global__ void canonical_rows(const float* margin, const int* label,
     if (!is_finite(u)) atomicOr(complaint, 1);
     const Place at = canonical_place(is_finite(u) ? u : 0.0f, middle);
     const Cubic c = *reinterpret_cast<const Cubic*>(table + 4 * at.piece);
-    const Pair<float> of = canonical_row<FOCAL_POLICY>(u, label[i] != 0, w, loss, c, at.t, at.width);
+    const Pair<float> of = canonical_row<FOCAL_POLICY>(u, label[i] != 0, w, loss, c, at.t, at.per_width);
     gradient[i] = of.gradient;
     curvature[i] = of.curvature;
   }
@@ -112,82 +112,58 @@ extern "C" __global__ void canonical_softmax_rows(const float* margin, const int
       for (int j = 0; j < k; ++j) x[j] = d[j] = 0.0f;
       continue;
     }
-    float ref = top == 0 ? u[1] : u[0];
-    for (int j = 0; j < k; ++j) ref = j != top && u[j] > ref ? u[j] : ref;
+    int nearest = top == 0 ? 1 : 0;
+    for (int j = 0; j < k; ++j) nearest = j != top && u[j] > u[nearest] ? j : nearest;
+    const float ref = u[nearest];
     float total = 0, sum = 0, squares = 0;
     for (int j = 0; j < k; ++j) {
-      const float behind = j == top ? 0.0f : u[j] - ref, value = j == top ? 0.0f : behind_second(u[j], ref);
-      const float rival = alpha[j] * value;
+      const float value = j == top ? 0.0f : behind_second(u[j], ref), share = alpha[j] * value;
       total += value;
-      sum += rival;
-      squares = fma_(rival, rival, squares);
-      x[j] = rival;
-      d[j] = (half[j] - log_alpha[j]) - behind;
+      sum += share;
+      squares = fma_(share, share, squares);
+      x[j] = share;
+      d[j] = (half[j] - log_alpha[j]) - (u[j] - ref);  // unused at J
     }
     const float ahead = u[top] - ref, lead = ahead < kLargestLead ? ahead : kLargestLead;
-    const float gap = log_alpha[top] + lead, g = gamma[top], rivals = sum * sum / squares;
-    const float log_sum = log_of(sum);
-    float s = start_of(gap - log_sum, rivals, g, log1p_gamma[top]);
-    const auto place_of = [&](float from, float rho) {
-      const float distance = from - rho;
-      return place<kOctavesSoftmax, kLogPiecesSoftmax>(distance > 0.0f ? distance : 0.0f);
-    };
-    const auto cubic_of = [&](int j, int number, const Place& at) {
-      return *reinterpret_cast<const Cubic*>(table + 8 * (at.piece + table_of[j] * kPiecesSoftmax) + number);
+    const float gap = log_alpha[top] + lead, g = gamma[top], a_nearest = alpha[nearest];
+    float s = start_of(gap - log_of(sum), tangent_of(g), g, log1p_gamma[top]);
+    Top of = top_at(s, g);
+    float rho = of.m - gap;
+    const auto read = [&](int j, float from) {
+      const Place at = place_below(from - rho);
+      const Cubic c = *reinterpret_cast<const Cubic*>(table + 4 * (at.piece + table_of[j] * kPiecesSoftmax));
+      return taylor(c, at.t, at.per_width);
     };
     {
-      const Top of = top_at(s, g);
-      const float rho = of.m - gap;
-      const Place at = place_of(half[top] - log_sum + log_of(rivals), rho);
-      const Cubic c = cubic_of(top, 0, at);
-      const float a = c.value(at.t), ratio = 1.0f - c.slope(at.t) * (1.0f / at.width) / a;
-      s -= newton(of.p, of.M, of.N, rho, log_sum + log_of(a), ratio);
+      const Taylor near = read(nearest, half[nearest] - log_alpha[nearest]);
+      const Taylor rest = read(top, half[top] + behind_half(sum, squares, a_nearest));
+      const float x_rest = sum - a_nearest;
+      s -= newton(of.p, of.M, of.N, rho, fma_(x_rest, rest.f0, a_nearest * near.f0),
+                  fma_(x_rest, rest.f1, a_nearest * near.f1));
     }
-    for (int pass = 0; pass < kMostSteps; ++pass) {
-      const Top of = top_at(s, g);
-      const float rho = of.m - gap;
-      float sum_a = 0, sum_B = 0;
+    Taylor S{0.0f, 0.0f, 0.0f, 0.0f};
+    for (int readings = 0; readings < kMostReadings; ++readings) {
+      of = top_at(s, g);
+      rho = of.m - gap;
+      S = {0.0f, 0.0f, 0.0f, 0.0f};
       for (int j = 0; j < k; ++j) {
-        const Place at = place_of(d[j], rho);
-        const Cubic c = cubic_of(j, 0, at);
-        const float a = c.value(at.t);
-        sum_a = fma_(x[j], a, sum_a);
-        sum_B = fma_(x[j], a - c.slope(at.t) * (1.0f / at.width), sum_B);
+        if (j == top) continue;
+        const Taylor a = read(j, d[j]);
+        S = {fma_(x[j], a.f0, S.f0), fma_(x[j], a.f1, S.f1), fma_(x[j], a.f2, S.f2), fma_(x[j], a.f3, S.f3)};
       }
-      const float change = newton(of.p, of.M, of.N, rho, log_of(sum_a), sum_B / sum_a);
-      s -= change;
-      if (!(magnitude(change) > kShortStep)) break;
+      const Solved solved = solve(s, newton(of.p, of.M, of.N, rho, S.f0, S.f1), g, gap, rho, S);
+      s = solved.s;
+      if (!(solved.shift > kLongestShift<FOCAL_POLICY>)) break;
     }
 
+    const auto slope = [&](int j) { return j == top ? Slope{0.0f, 0.0f, 0.0f} : slope_of(read(j, d[j]), x[j]); };
     const Leader leader = leader_at<FOCAL_POLICY>(s, g, gap, lead, total);
-    float sum_B = 0, sum_d = 0, others = 0, B = leader.B, dB = leader.dB;
-    const auto second_of = [&](int j, float value, const Cubic& c, const Place& at) {
-      return j == top ? leader.d_pi : x[j] * (value + -c.slope(at.t) * (1.0f / at.width));
-    };
+    const CanonicalRow row = canonical_softmax_row(leader, rho, S, x[t], slope(t), t == top, alpha[t] * w, floor * w,
+                                                   static_cast<float>(factor));
     for (int j = 0; j < k; ++j) {
-      const Place at = place_of(d[j], leader.rho);
-      const Cubic c = cubic_of(j, 4, at);
-      const float value = c.value(at.t), pi = j == top ? leader.pi : x[j] * value;
-      if (FOCAL_POLICY == Exact) {
-        sum_d += j == top ? 0.0f : second_of(j, value, c, at);
-        dB = j == t && j != top ? -c.slope(at.t) * (1.0f / at.width) : dB;
-      }
-      sum_B += j == top ? 0.0f : pi;
-      others += j == t ? 0.0f : pi;
-      B = j == t && j != top ? value : B;
-    }
-    const float wa = alpha[t] * w;
-    const CanonicalRow row{1.0f / (sum_B + leader.pi), sum_B, sum_d, leader.d_pi, others, B * wa, dB * wa, floor * w,
-                           static_cast<float>(factor)};
-    for (int j = 0; j < k; ++j) {
-      const Place at = place_of(d[j], leader.rho);
-      const Cubic c = cubic_of(j, 4, at);
-      const float value = c.value(at.t), pi = j == top ? leader.pi : x[j] * value;
-      const float d_pi = FOCAL_POLICY == Exact ? second_of(j, value, c, at) : 0.0f;
-      const float eta = j == top ? leader.eta : x[j] * (1.0f / alpha[j]) * leader.per_eta;
-      const Pair<float> of = row.of_class<FOCAL_POLICY>(pi, d_pi, eta, j == top, j == t);
-      x[j] = of.gradient;
-      d[j] = of.curvature;
+      const Pair<float> pair = row.of_class<FOCAL_POLICY>(x[j] * (1.0f / alpha[j]), slope(j), j == top, j == t);
+      x[j] = pair.gradient;
+      d[j] = pair.curvature;
     }
   }
 }
