@@ -98,7 +98,7 @@ def for_trees(
     fused = _fused(loss, y, margin, sample_weight, curvature, floor=FLOOR, **host)
     if fused is not None:
         return fused
-    gradient, second = loss.formulas(y, margin, sample_weight, curvature, FLOOR)
+    gradient, second = loss.formulas(y, margin, sample_weight, curvature, FLOOR, single=True)
     return (
         np.asarray(gradient, dtype=np.float32, order=order),
         np.asarray(second * factor, dtype=np.float32, order=order),

@@ -1,4 +1,4 @@
-"""Tables of cubics for the canonical link: what the compiled kernel interpolates.
+"""Tables of cubics for the canonical link: what results in single precision are read from.
 
 The functions are smooth in one variable and flatten far from their middle. A table covers a distance
 d >= 0 in pieces whose width doubles with each octave of 1 + d, as ``place`` in formulas.hpp reads it. On
@@ -9,6 +9,7 @@ h^4 / 384 times the largest fourth derivative there.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,21 @@ def binary(gamma: tuple[float, float], alpha: tuple[float, float]) -> Table:
         v, dv = _canonical.weight(middle + sign * d, gamma, alpha)
         sides.append(cubics(d, v, sign * dv))
     return Table(np.concatenate(sides).astype(np.float32), np.zeros(1, np.int32), middle)
+
+
+def weight(u: NDArray[np.float64], table: Table) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read v(u) and dv/du from the table of a binary loss, as the kernel does."""
+    offset = u - table.middle
+    from_one = np.minimum(np.abs(offset) + 1, 2.0**_OCTAVES_BINARY * (1 - 1e-9))
+    mantissa, octave = np.frexp(from_one)  # from_one = mantissa 2^octave, mantissa from 1/2 to 1
+    within = (2 * mantissa - 1) * _PIECES_BINARY
+    piece = within.astype(np.int64)
+    t = within - piece
+    below = offset < 0
+    of_table = (octave - 1 + below * _OCTAVES_BINARY) * _PIECES_BINARY + piece
+    c0, c1, c2, c3 = table.coefficients[of_table].T.astype(np.float64)
+    slope = (c1 + t * (2 * c2 + t * 3 * c3)) * np.ldexp(float(_PIECES_BINARY), 1 - octave)
+    return c0 + t * (c1 + t * (c2 + t * c3)), np.where(below, -slope, slope)
 
 
 @cache

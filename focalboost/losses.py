@@ -25,6 +25,7 @@ from focalboost import (
     _posterior,
     _rounds,
     _softmax,
+    _tables,
     _validation,
 )
 from focalboost._curvature import POLICIES, Curvature, floored, guarded, guarded_canonical
@@ -249,9 +250,9 @@ class FocalLoss(Immutable, ABC):
 
     @property
     def scale(self) -> float:
-        """Constant factor of the loss: 1, or with the canonical link 1 / v(0) (docs/math.md).
+        """Constant factor of the loss: 1, or with the canonical link about 1 / v(0) (docs/math.md).
 
-        With it rows at equal posteriors weigh as those of log loss with the same class weights, so that
+        With it undecided rows weigh about as those of log loss with the same class weights, so that
         minimum child weights and L2 penalties mean for every gamma about what they mean for log loss.
         """
         return _canonical.scale(self.gammas) if self.link == "canonical" else 1.0
@@ -275,21 +276,34 @@ class FocalLoss(Immutable, ABC):
         sample_weight: ArrayLike | None,
         curvature: Curvature,
         floor: float,
+        *,
+        single: bool = False,
     ) -> tuple[Array, Array]:
         """Return gradient and curvature by the formulas, in the margin's array library.
 
-        What ``gradient_curvature`` returns where the compiled kernel does not apply.
+        What ``gradient_curvature`` returns where the compiled kernel does not apply. ``single``: the
+        caller will round the results to single precision.
         """
-        compute = partial(self._policy, curvature=curvature, floor=floor)
+        compute = partial(self._policy, curvature=curvature, floor=floor, single=single)
         gradient, second = _rounds.by_rows(compute, *self._checked(y, margin, sample_weight))
         return gradient, second
 
     def _policy(
-        self, labels: Array, z: Array, w: Array | None, *, curvature: Curvature, floor: float
+        self,
+        labels: Array,
+        z: Array,
+        w: Array | None,
+        *,
+        curvature: Curvature,
+        floor: float,
+        single: bool,
     ) -> tuple[Array, Array]:
         if self.link == "canonical":
             xp = namespace(z)
-            gradient, second, right = self._canonical(labels, xp.astype(z, xp.float64))
+            single |= z.dtype == xp.float32
+            gradient, second, right = self._canonical(
+                labels, xp.astype(z, xp.float64), single=single
+            )
             if curvature == "guarded":
                 second = guarded_canonical(gradient, right)
             second = floored(second, floor)
@@ -329,8 +343,11 @@ class FocalLoss(Immutable, ABC):
         """Return gradient and Hessian in the paper's margin, and the weights of the rows' labels."""
 
     @abstractmethod
-    def _canonical(self, labels: Array, u: Array) -> _canonical.Derivatives:
-        """Return derivatives in double margins of the canonical link, weights of labels included."""
+    def _canonical(self, labels: Array, u: Array, *, single: bool) -> _canonical.Derivatives:
+        """Return derivatives in double margins of the canonical link, weights of labels included.
+
+        ``single``: single precision is enough.
+        """
 
     @abstractmethod
     def _posterior(self, z: Array) -> Array:
@@ -438,8 +455,11 @@ class BinaryFocalLoss(FocalLoss):
         gradient = row.sign * _binary.slope(row.terms, row.gamma)
         return gradient, _binary.hessian(row.terms, row.gamma), row.alpha
 
-    def _canonical(self, positive: Array, u: Array) -> _canonical.Derivatives:
-        return _canonical.binary_derivatives(positive, u, *self._pairs())
+    def _canonical(self, positive: Array, u: Array, *, single: bool) -> _canonical.Derivatives:
+        single = single and isinstance(u, np.ndarray)
+        table = _tables.table(self.gammas, self.label_weights, 1) if single else None
+        weight = _tables.weight(u, table) if table else _canonical.weight(u, *self._pairs())
+        return _canonical.binary_derivatives(positive, u, *weight)
 
     def _rows(self, positive: Array, z: Array) -> _BinaryRows:
         sign = 1 - 2 * namespace(z).astype(positive, z.dtype)
@@ -582,7 +602,7 @@ class SoftmaxFocalLoss(FocalLoss):
         true = _softmax.true_class(t, terms)
         return *_softmax.gradient_hessian(terms, true, gamma), alpha
 
-    def _canonical(self, t: Array, u: Array) -> _canonical.Derivatives:
+    def _canonical(self, t: Array, u: Array, *, single: bool) -> _canonical.Derivatives:  # noqa: ARG002
         xp = namespace(u)
         return _canonical.softmax_derivatives(t, u, *self._vectors(xp, xp.float64))
 

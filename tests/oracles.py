@@ -6,6 +6,8 @@ tested on each of them: a new loss or option is tested by being added to the lis
 
 from __future__ import annotations
 
+import itertools
+
 import mpmath as mp
 import numpy as np
 
@@ -245,10 +247,23 @@ def canonical_softmax_rows(loss, u, *, alphas=None):
 
 
 def canonical_softmax_scale(loss):
+    """Return the factor that gives undecided rows the slopes of log loss, without alpha.
+
+    The geometric mean of two: that of equal posteriors of all classes, and the geometric mean over all
+    pairs of classes of that of the pair alone.
+    """
+    pairs = list(itertools.combinations(per_class(loss.gamma, loss.n_classes), 2))
+    of_pair = {pair: undecided(SoftmaxFocalLoss(2, pair, link="canonical")) for pair in set(pairs)}
+    product = mp.mpf(1)
+    for pair in pairs:
+        product *= of_pair[pair]
+    return mp.sqrt(undecided(loss) * mp.root(product, len(pairs)))
+
+
+def undecided(loss):
     """Return the mean over classes of 1 / B_t at equal posteriors, without alpha.
 
-    The gradient of a row of class t is B_t (W_j - [j = t]), with W the same for every label. With the
-    scale, one gamma gives the rows of log loss.
+    The gradient of a row of class t is B_t (W_j - [j = t]), with W the same for every label.
     """
     k = loss.n_classes
     with mp.workdps(90):

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from focalboost import _canonical, _kernel, _tables
+from focalboost import BinaryFocalLoss, _canonical, _kernel, _tables
+from focalboost._rounds import for_trees
 
 PAIRS = [
     *((g, g) for g in (0.0, 0.25, 1.0, 2.0, 5.0, 10.0)),
@@ -47,6 +48,37 @@ def test_binary_agrees_with_the_formulas(gamma, alpha):
         v, _ = _canonical.weight((table.middle + sign * d).ravel(), gamma, alpha)
         error = np.abs(interpolated(coefficients, T).ravel() / v - 1)
         assert error.max() <= largest_error(max(gamma))
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("gamma", PAIRS)
+def test_numpy_reads_the_table(gamma, alpha):
+    table = _tables.binary(gamma, alpha)
+    u = table.middle + np.concatenate(
+        [np.linspace(-40, 40, 4001), [-1e30, -7e4, -1e3, 1e3, 7e4, 1e30]]
+    )
+    v, dv = _tables.weight(u, table)
+    near = np.clip(u, table.middle - 2.0**16 + 1, table.middle + 2.0**16 - 1)
+    true_v, true_dv = _canonical.weight(near, gamma, alpha)
+    assert np.abs(v / true_v - 1).max() <= largest_error(max(gamma))
+    assert (np.abs(dv - true_dv) <= 20 * largest_error(max(gamma)) * true_v).all()
+
+
+def test_numpy_reads_it_for_single_results_only(monkeypatch):
+    monkeypatch.setenv("FOCALBOOST_KERNEL", "numpy")
+    loss = BinaryFocalLoss(2.0, link="canonical")
+    reads = []
+    read = _tables.weight
+    monkeypatch.setattr(_tables, "weight", lambda *given: reads.append(1) or read(*given))
+    y, u = np.tile([0, 1], 50), np.linspace(-9, 9, 100)
+    double = loss.gradient_curvature(y, u)
+    assert not reads
+    single = loss.gradient_curvature(y, u.astype(np.float32))
+    of_host = for_trees(loss, y, u, None, "guarded")
+    assert len(reads) == 2
+    for got in (single, of_host):
+        assert got[0].dtype == np.float32
+        np.testing.assert_allclose(got, double, rtol=2e-6)
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
