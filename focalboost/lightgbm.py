@@ -217,24 +217,27 @@ def train(
             "it LightGBM drops trees once more and leaves them negated in the model"
         )
     _prepare(train_set, valid, host, loss, construct=init_model is None)
+    starts = [(data, data.init_score) for data in (train_set, *valid)]
     intercept = None
-    if init_model is None and train_set.get_init_score() is None:
+    if init_model is None and not _has_start(train_set):
         intercept = _intercept(loss, train_set)
-    started = _start_from(intercept, [train_set, *valid])
+    start = _Start(lambda _: intercept)
+    fevals = _fevals(loss, host, feval)
     try:
         booster = lgb.train(
-            {**host, "objective": objective},
+            {**host, "objective": start.moves(objective)},
             train_set,
             num_boost_round,
             valid_sets=valid or None,
-            feval=metrics.with_users(Metric(loss), feval),
+            feval=[start.moves(function) for function in fevals],
             init_model=init_model,
             # In memory the values of inner nodes still have all their digits; finalize needs them.
             keep_training_booster=True,
             **host_keywords,
         )
     finally:
-        _clear(started)
+        if init_model is not None:
+            _forget_model(starts)
     return finalize(booster, loss, init_score=intercept).free_dataset()
 
 
@@ -278,27 +281,30 @@ def cv(
     _refuse_fobj(host_keywords)
     host = host_params(params, objective)
     _prepare(train_set, [], host, loss, construct=init_model is None)
-    own_start = init_model is None and train_set.get_init_score() is None
+    own_start = init_model is None and not _has_start(train_set)
     if own_start:
         _intercept(loss, train_set)  # refuses a single class, on which no fold could be trained
     intercepts: list[NDArray[np.float64] | None] = []
+    folds: dict[int, tuple[lgb.Dataset, NDArray[np.float64] | None]] = {}
+    start = _Start(lambda data: folds[id(data)][1])
+    fevals = _fevals(loss, host, feval)
 
-    def start(train_fold: lgb.Dataset, test_fold: lgb.Dataset, fold_params: Any) -> Any:
+    def keep_intercept(train_fold: lgb.Dataset, test_fold: lgb.Dataset, fold_params: Any) -> Any:
         if fpreproc is not None:
             train_fold, test_fold, fold_params = fpreproc(train_fold, test_fold, fold_params)
         train_fold.construct()
         test_fold.construct()
         intercepts.append(_intercept(loss, train_fold) if own_start else None)
-        _start_from(intercepts[-1], [train_fold, test_fold])
+        folds.update({id(data): (data, intercepts[-1]) for data in (train_fold, test_fold)})
         return train_fold, test_fold, fold_params
 
     results = lgb.cv(
-        {**host, "objective": objective},
+        {**host, "objective": start.moves(objective)},
         train_set,
         num_boost_round,
-        feval=metrics.with_users(Metric(loss), feval),
+        feval=[start.moves(function) for function in fevals],
         init_model=init_model,
-        fpreproc=start,
+        fpreproc=keep_intercept,
         return_cvbooster=return_cvbooster,
         **host_keywords,
     )
@@ -454,27 +460,68 @@ def _intercept(loss: FocalLoss, data: lgb.Dataset) -> NDArray[np.float64]:
     return np.atleast_1d(np.asarray(loss.intercept(_label(data), _weight(data)), dtype=np.float64))
 
 
-def _start_from(
-    intercept: NDArray[np.float64] | None, datasets: Iterable[lgb.Dataset]
-) -> list[lgb.Dataset]:
-    """Set the intercept as init_score wherever there is none; return the data sets that were changed."""
-    started: list[lgb.Dataset] = []
-    if intercept is None:
-        return started
-    for data in datasets:
-        if data.get_init_score() is None:
-            data.set_init_score(constant_margins(intercept, data.num_data()))
-            started.append(data)
-    return started
+@dataclass(frozen=True)
+class _Start:
+    """Where training starts, added to the margins that LightGBM hands to objective and metrics.
+
+    Not the init_score of the data: that would be seen by whoever else uses them at the same time.
+    """
+
+    of: Callable[[lgb.Dataset], NDArray[np.float64] | None]
+
+    def moves(self, function: Callable[[Any, Any], Any]) -> Callable[[Any, lgb.Dataset], Any]:
+        """Return the function of moved margins."""
+
+        def moved(margin: Any, data: lgb.Dataset) -> Any:
+            intercept = self.of(data)
+            return function(margin if intercept is None else margin + intercept, data)
+
+        return moved
+
+
+def _fevals(loss: FocalLoss, host: dict[str, Any], feval: Any) -> list[Callable[..., Any]]:
+    """Return the custom metrics; takes out of ``host`` what LightGBM would compute without the start.
+
+    The order of rows does not depend on it, but which class has the largest margin does.
+    """
+    fevals = metrics.with_users(Metric(loss), feval)
+    if "multi_error" in host["metric"]:
+        host["metric"] = [name for name in host["metric"] if name != "multi_error"] or "None"
+        fevals.insert(0, _MultiError(int(host.get("multi_error_top_k", 1))))
+    return fevals
+
+
+@dataclass(frozen=True)
+class _MultiError:
+    """LightGBM's metric of that name: rows whose class is not among the k largest margins."""
+
+    top_k: int
+
+    def __call__(self, margin: Any, data: lgb.Dataset) -> tuple[str, float, bool]:
+        y = _label(data).astype(np.int64)
+        not_smaller = (margin >= margin[np.arange(len(y)), y][:, None]).sum(axis=1)
+        name = "multi_error" if self.top_k == 1 else f"multi_error@{self.top_k}"
+        return name, float(np.average(not_smaller > self.top_k, weights=_weight(data))), False
+
+
+def _has_start(data: lgb.Dataset) -> bool:
+    """Tell whether the user gave an init_score, which an earlier init_model leaves behind too."""
+    return getattr(data, "_predictor", None) is None and data.get_init_score() is not None
+
+
+def _forget_model(starts: Iterable[tuple[lgb.Dataset, Any]]) -> None:
+    """Take back what training with ``init_model`` left on the data: its margins as their init_score."""
+    for data, before in starts:
+        if hasattr(data, "_predictor"):
+            data._predictor = None  # noqa: SLF001 - Dataset has no public method for this
+        if before is not None:
+            data.set_init_score(before)
+        elif _is_constructed(data):
+            # set_init_score(None) would leave the values in the library's memory.
+            data.set_field("init_score", None)
+            data.init_score = None
 
 
 def constant_margins(intercept: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Return the intercept for n rows as LightGBM takes an init_score: (n,), or (n, K) for softmax."""
     return np.full(n, intercept[0]) if len(intercept) == 1 else np.tile(intercept, (n, 1))
-
-
-def _clear(datasets: Iterable[lgb.Dataset]) -> None:
-    for data in datasets:
-        # set_init_score(None) would leave the values in the library's memory.
-        data.set_field("init_score", None)
-        data.init_score = None

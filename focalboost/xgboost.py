@@ -31,6 +31,9 @@ from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["Arrays", "Metric", "Objective", "cv", "train"]
 
+RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
+"""XGBoost's metrics that depend on the order of the margins only; it maximises them."""
+
 LINK = "focalboost_link"
 """The attribute of a booster that says which link its margins have."""
 
@@ -257,7 +260,8 @@ def train(
     curvature : {"guarded", "exact"}
     custom_metric : callable, optional
         Evaluated on margins, in addition to the focal loss. The focal loss stays the last metric and so
-        drives early stopping, unless an EarlyStopping callback names another.
+        drives early stopping, unless an EarlyStopping callback names another. With ``maximize``, which
+        is said of your metric, that is the last.
     **host_keywords
         Anything else xgboost.train takes: evals, early_stopping_rounds, xgb_model, callbacks, ...
 
@@ -294,6 +298,7 @@ def train(
     >>> booster.predict(xgb.DMatrix(X[[0, 45, 89]])).argmax(axis=1)
     array([0, 1, 2])
     """
+    params = _mapping(params)
     objective = objective_for(loss, curvature, params)
     _refuse_obj(host_keywords)
     host = host_params(params, objective)
@@ -308,9 +313,9 @@ def train(
             return _train_arrays(host, dtrain, num_boost_round, objective, **host_keywords)
     for data, name in [(dtrain, "dtrain"), *(host_keywords.get("evals") or ())]:
         _check_data(data, loss, name)
-    host = _with_intercept(host, objective, dtrain, host_keywords.get("xgb_model"))
+    host, before = _with_intercept(host, objective, dtrain, host_keywords.pop("xgb_model", None))
     callbacks = host_keywords.pop("callbacks", None) or ()
-    exact = ExactMetrics(metrics.with_users(Metric(loss), custom_metric))
+    exact = ExactMetrics(_in_order(Metric(loss), custom_metric, host_keywords.get("maximize")))
     booster = xgb.train(
         host,
         dtrain,
@@ -318,6 +323,7 @@ def train(
         obj=_for_run(objective, alone=not callbacks and custom_metric is None),
         custom_metric=exact.evaluate,
         callbacks=[exact, *callbacks],
+        xgb_model=before,
         **host_keywords,
     )
     booster.set_attr(**{LINK: loss.link})
@@ -339,13 +345,13 @@ def _train_arrays(
     _xgboost_arrays.check(host, [(data, "dtrain"), *evals], objective.device)
     dtrain = _xgboost_arrays.matrix(data, host)
     _check_data(dtrain, objective.loss, "dtrain")
-    host = _with_intercept(host, objective, dtrain, xgb_model)
+    host, before = _with_intercept(host, objective, dtrain, xgb_model)
 
     def derivatives(y: Any, sample_weight: Any, shape: tuple[int, ...]) -> Callable[[Any], Any]:
         return partial(objective.derivatives, objective.rows(y, sample_weight, shape))
 
     booster = _xgboost_arrays.train(
-        xgb.Booster(host, [dtrain], model_file=xgb_model),
+        xgb.Booster(host, [dtrain], model_file=before),
         dtrain,
         data,
         num_boost_round,
@@ -377,18 +383,28 @@ def _for_run(objective: Objective, *, alone: bool) -> Objective | _OneRun:
 
 def _with_intercept(
     host: dict[str, Any], objective: Objective, dtrain: xgb.DMatrix, xgb_model: Any
-) -> dict[str, Any]:
-    """Return the parameters with the data's intercept, unless a model is continued: it has its own."""
+) -> tuple[dict[str, Any], xgb.Booster | None]:
+    """Return the parameters, with the data's intercept unless a model is continued, and that model."""
     if xgb_model is None:
-        return {**_start(objective, dtrain), **host}
-    model = xgb_model if isinstance(xgb_model, xgb.Booster) else xgb.Booster(model_file=xgb_model)
-    check_link(model, objective.loss.link)
-    if "base_score" in host:
+        return {**_start(objective, dtrain), **host}, None
+    return host, continued(xgb_model, objective.loss.link, host)
+
+
+def continued(xgb_model: Any, link: str, host: Mapping[str, Any]) -> xgb.Booster:
+    """Return a copy of the model to be continued, or raise if it cannot be.
+
+    It has no best iteration: XGBoost would keep that of the earlier run, and predict with it.
+    """
+    if host.get("base_score") is not None:
         raise ValueError(
             "base_score must not be given next to xgb_model: the loaded model has its own, and another "
             "one would move every prediction of it"
         )
-    return host
+    given = isinstance(xgb_model, xgb.Booster)
+    model = xgb_model.copy() if given else xgb.Booster(model_file=xgb_model)
+    check_link(model, link)
+    model.set_attr(best_iteration=None, best_score=None)
+    return model
 
 
 def check_link(booster: xgb.Booster, link: str) -> None:
@@ -434,6 +450,7 @@ def cv(
     ValueError, TypeError
         As ``train``.
     """
+    params = _mapping(params)
     objective = objective_for(loss, curvature, params)
     _refuse_obj(host_keywords)
     host = host_params(params, objective)
@@ -446,8 +463,8 @@ def cv(
         return train_fold, test_fold, {**_start(objective, train_fold), **fold_params}
 
     callbacks = host_keywords.pop("callbacks", None) or ()
-    exact = ExactMetrics(metrics.with_users(Metric(loss), custom_metric))
-    return xgb.cv(
+    exact = ExactMetrics(_in_order(Metric(loss), custom_metric, host_keywords.get("maximize")))
+    results = xgb.cv(
         host,
         dtrain,
         num_boost_round,
@@ -457,6 +474,11 @@ def cv(
         fpreproc=with_intercept,
         **host_keywords,
     )
+    # XGBoost made this table before the callbacks had the full values.
+    for column, values in exact.of_folds.items():
+        if column in results:
+            results[column] = values[: len(results[column])]  # type: ignore[arg-type,assignment]
+    return results
 
 
 class ExactMetrics(xgb.callback.TrainingCallback):
@@ -470,6 +492,7 @@ class ExactMetrics(xgb.callback.TrainingCallback):
     def __init__(self, metrics: Sequence[Callable[[Any, xgb.DMatrix], Any]]) -> None:
         self._metrics = list(metrics)
         self._values: dict[str, list[float]] = {}
+        self.of_folds: dict[str, list[float]] = {}  # the columns of cv
 
     def evaluate(self, margin: Any, data: xgb.DMatrix) -> list[tuple[str, float]]:
         """Return (name, value) of every metric."""
@@ -484,16 +507,42 @@ class ExactMetrics(xgb.callback.TrainingCallback):
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
         """Replace the last entry of each history."""
         for name, recorded in self._values.items():
-            histories = [of_data[name] for of_data in evals_log.values()]
             # train records one value per data set; cv one per fold and data set, fold by fold.
-            values = np.array(recorded).reshape(-1, len(histories))
-            for history, of_folds in zip(histories, values.T, strict=True):
+            values = np.array(recorded).reshape(-1, len(evals_log))
+            for (data, of_data), of_folds in zip(evals_log.items(), values.T, strict=True):
+                history = of_data[name]
                 if isinstance(history[-1], tuple):
                     history[-1] = (float(of_folds.mean()), float(of_folds.std()))
+                    for statistic, value in zip(("mean", "std"), history[-1], strict=True):
+                        self.of_folds.setdefault(f"{data}-{name}-{statistic}", []).append(value)
                 else:
                     history[-1] = float(of_folds[0])
         self._values.clear()
         return False
+
+
+def _in_order(own: Metric, users: Any, maximize: bool | None) -> list[Any]:
+    """Return the metrics, the one last that early stopping watches.
+
+    ``maximize`` is said of the user's metric, so that metric is then the last.
+    """
+    if maximize is None:
+        return metrics.with_users(own, users)
+    if users is None:
+        raise ValueError(
+            f"maximize must be left out without a custom_metric, got {maximize!r}: the focal loss is "
+            "minimised"
+        )
+    return [own, *metrics.with_users(own, users)[:-1]]
+
+
+def _mapping(params: Any) -> dict[str, Any]:
+    """Return parameters as a dict; XGBoost takes pairs too, with one for each metric."""
+    if isinstance(params, Mapping):
+        return dict(params)
+    pairs = list(params or ())
+    named = [value for name, value in pairs if name == "eval_metric"]
+    return dict(pairs) | ({"eval_metric": named} if len(named) > 1 else {})
 
 
 def _refuse_obj(host_keywords: Mapping[str, Any]) -> None:
@@ -516,6 +565,8 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
             f"scale_pos_weight must not be set, got {host['scale_pos_weight']!r}: XGBoost ignores it "
             "with a custom objective; give the loss alpha=(1, scale_pos_weight) instead"
         )
+    if objective.loss.link == "focal":
+        _refuse_metrics_of_scores(host.get("eval_metric"))
     n_classes = objective.loss.n_outputs
     allowed = (None, 0, 1) if n_classes == 1 else (None, n_classes)
     if host.get("num_class") not in allowed:
@@ -527,6 +578,18 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
         host["num_class"] = n_classes
     host.setdefault("disable_default_eval_metric", 1)
     return host
+
+
+def _refuse_metrics_of_scores(given: Any) -> None:
+    """Refuse metrics that XGBoost would compute as if scores were probabilities."""
+    names = [given] if isinstance(given, str) else list(given or ())
+    wrong = [name for name in names if name.split("@")[0].rstrip("-") not in RANKING]
+    if wrong:
+        raise ValueError(
+            f"eval_metric must be one of {', '.join(RANKING)} with link='focal', got {wrong[0]!r}: "
+            "XGBoost would compute it on scores that are no probabilities; give the loss "
+            "link='canonical', or a custom_metric"
+        )
 
 
 def _threads(params: Mapping[str, Any]) -> int | None:

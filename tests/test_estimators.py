@@ -587,12 +587,12 @@ class TestHostOptions:
     def test_names_of_average_precision(self, binary):
         X, y = binary
         fitted = make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_metric="aucpr")
-        assert "average_precision" in fitted.best_score_["valid_0"]
+        assert "average_precision" in fitted.best_score_["training"]
 
     def test_eval_X(self, binary):
         X, y = binary
         fitted = make(FocalLGBMClassifier).fit(X, y, eval_X=(X, X[:99]), eval_y=(y, y[:99]))
-        assert list(fitted.evals_result_) == ["valid_0", "valid_1"]
+        assert list(fitted.evals_result_) == ["training", "valid_1"]
 
     def test_eval_class_weight(self, binary):
         X, y = binary

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +45,8 @@ class Table(NamedTuple):
 
 class _Job(ctypes.Structure):
     """Mirror of ``Job`` in kernel.hpp."""
+
+    arrays: tuple[Any, ...]  # what the pointers point to
 
     _fields_ = (
         *(
@@ -179,6 +181,7 @@ def derivatives(
         table=None if table is None else table.coefficients.ctypes.data,
         table_of=None if table is None else table.table_of.ctypes.data,
     )
+    job.arrays = (margin, labels, weights, gradient, second, gammas, alphas, table)
     return None if _run(job, INSTRUCTION_SETS.index(path), n_threads) else (gradient, second)
 
 
@@ -218,6 +221,7 @@ def _run(job: _Job, instruction_set: int, n_threads: int) -> int:
     parts = max(1, min(n_threads, values // _PER_THREAD))
     if parts == 1:
         return int(library.focal_run(ctypes.byref(job), instruction_set))
+    abandoned: list[bool] = []
     cuts = [job.rows * i // parts for i in range(parts + 1)]
     jobs = []
     for start, stop in itertools.pairwise(cuts):
@@ -225,15 +229,41 @@ def _run(job: _Job, instruction_set: int, n_threads: int) -> int:
         part.start, part.stop = start, stop
         jobs.append(part)
 
-    def run(part: _Job) -> int:
-        return int(library.focal_run(ctypes.byref(part), instruction_set))
+    def run(part: _Job, _keeps: _Job = job) -> int:
+        return 0 if abandoned else int(library.focal_run(ctypes.byref(part), instruction_set))
 
     # The calling thread takes the first part, so that one thread fewer must be woken.
-    others = [_pool().submit(run, part) for part in jobs[1:]]
-    complaints = run(jobs[0])
-    for other in others:
-        complaints |= other.result()
+    others: list[Future[int]] = []
+    try:
+        for part in jobs[1:]:
+            others.append(_pool().submit(run, part))  # noqa: PERF401 - those before an error count
+    except RuntimeError:  # no thread can be started: this one does the rest
+        pass
+    try:
+        complaints = 0
+        for part in (jobs[0], *jobs[1 + len(others) :]):
+            complaints |= run(part)
+        for other in others:
+            complaints |= other.result()
+    finally:
+        # Whatever ends this call, for example Ctrl-C: the arrays live only as long as it does. A part
+        # whose thread could not be started is still queued, and must not run later.
+        _wait(others)
+        abandoned.append(True)
     return complaints
+
+
+def _wait(futures: list[Future[int]]) -> None:
+    """Return when all are done, and raise what arrived meanwhile only then."""
+    interrupt: BaseException | None = None
+    while True:
+        try:
+            wait(futures)
+            break
+        except BaseException as error:  # KeyboardInterrupt most of all
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 def threads() -> int:

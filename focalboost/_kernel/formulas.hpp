@@ -164,14 +164,14 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
     h_t = larger(h_t, least);
     h_J = larger(h_J, least * r_top);
   }
-  const double scale = wa * factor;
+  const double scale = wa * factor, lowest = larger(floor, -1e300);  // finite: weights may be 0
   return {T(A * wa),
           T(A * scale),
           T(B * scale),
           T(least * scale),
           T(true_top ? 1.0 / sum_x : gap * r_top),
           T(gap * inverse),
-          T(floor * scale),
+          T(lowest * scale),
           T(A * r_top * wa),
           T(larger(h_J, floor) * scale),
           T(larger(h_t, floor) * scale)};

@@ -55,9 +55,30 @@ class FocalClassifier:
             setattr(self, name, value)
 
 
-def check_classes(name: str, before: ClassPosterior | None, posterior: ClassPosterior) -> None:
-    """Refuse to continue a model that knows other classes."""
-    if before is not None and before.classes.tolist() != posterior.classes.tolist():
+# How far the log-odds of the class frequencies of two samples may be apart.
+_SAME_FREQUENCIES = 0.1
+
+
+def check_continued(name: str, before: ClassPosterior | None, posterior: ClassPosterior) -> None:
+    """Refuse to continue a model that knows other classes, or frequencies that a prior does not undo.
+
+    gamma, alpha and class weights may change: the margins are log-odds of the posterior with any.
+    """
+    if before is None:
+        return
+    priors = before.population_prior, posterior.population_prior
+    if before.classes.tolist() == posterior.classes.tolist() and any(
+        prior is not None for prior in priors
+    ):
+        ratio = np.log(posterior.class_prior) - np.log(before.class_prior)
+        if np.ptp(ratio) > _SAME_FREQUENCIES:
+            raise ValueError(
+                f"y must have about the class frequencies of {name} with population_prior, "
+                f"{before.class_prior.round(4).tolist()}, got "
+                f"{posterior.class_prior.round(4).tolist()}: a prior undoes one sampling, not the "
+                "mixture of two; sample alike, or weigh the rows"
+            )
+    if before.classes.tolist() != posterior.classes.tolist():
         raise ValueError(
             f"{name} must have the classes of y, {posterior.classes.tolist()}, got "
             f"{before.classes.tolist()}"

@@ -20,7 +20,7 @@ import focalboost.lightgbm as fl
 from focalboost._curvature import Curvature
 from focalboost._immutable import Immutable
 from focalboost.estimators import _metrics
-from focalboost.estimators._base import FocalClassifier, check_classes
+from focalboost.estimators._base import FocalClassifier, check_continued
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 
@@ -128,13 +128,19 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         """
         posterior, codes, host = self._read(X, y, sample_weight)
         if isinstance(init_model, FocalLGBMClassifier):
-            check_classes("init_model", init_model.class_posterior_, posterior)
+            check_continued("init_model", init_model.class_posterior_, posterior)
         host, own = self._host(host, posterior, eval_metric)
         valid = _valid_sets(eval_set, eval_X, eval_y)
-        # Labels are new arrays even for the training rows: LightGBM then takes them for another table.
-        # With a custom metric and DART, evaluating the training set leaves trees negated in the model.
-        encoded = [(X_valid, posterior.codes(y_valid, "eval_set")) for X_valid, y_valid in valid]
+        # LightGBM knows the training rows by the identity of both objects. With DART it must not:
+        # evaluating a custom metric on them leaves trees negated in the model.
+        # Nor with weights of their own, which LightGBM would ignore.
+        dart = host.get("boosting", host.get("boosting_type")) == "dart"
         weights = _valid_weights(valid, eval_sample_weight, eval_class_weight)
+        encoded = []
+        for i, (X_valid, y_valid) in enumerate(valid):
+            own_weight = weights is not None and weights[i] is not sample_weight
+            known = X_valid is X and y_valid is y and not dart and not own_weight
+            encoded.append((X_valid, codes if known else posterior.codes(y_valid, "eval_set")))
         intercept: NDArray[np.float64] | None = None
         if init_score is None and init_model is None:
             weight = None if sample_weight is None else np.asarray(sample_weight)
@@ -244,7 +250,8 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         text = self.booster_.model_to_string()
         line = f"{KEY}={posterior.to_json()}\n"
         at = text.index("feature_infos=")
-        Path(filename).write_text(text[:at] + line + text[at:], encoding="utf-8")
+        # LightGBM cannot read the line ends of Windows.
+        Path(filename).write_text(text[:at] + line + text[at:], encoding="utf-8", newline="\n")
 
     def load_model(self, filename: str | os.PathLike[str]) -> Self:
         """Load what ``save_model`` wrote; return the estimator.
@@ -287,7 +294,11 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         objective = fl.objective_for(posterior.loss, self.focal_curvature, host)
         _check_host(host, objective)
         builtin, own = _split([*_listed(given), *_listed(eval_metric)], posterior)
-        return host | {"objective": objective, "metric": builtin or "None"}, own
+        for alias in fl.ALIASES["num_class"]:
+            host.pop(alias, None)
+        k = posterior.loss.n_outputs
+        host |= {"objective": objective, "metric": builtin or "None"}
+        return host if k == 1 else host | {"num_class": k}, own
 
     def _process_params(self, stage: str) -> dict[str, Any]:
         # LightGBM passes all parameters on, at prediction too, and would warn of unknown ones.
@@ -309,9 +320,12 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
 
 def _trained(
     host: dict[str, Any], X: Any, codes: NDArray[np.int64], keywords: dict[str, Any]
-) -> lgb.LGBMClassifier:
-    """Fit the host's classifier, also where ``min_child_samples`` allows no split at all."""
-    trained = lgb.LGBMClassifier(**host)
+) -> lgb.LGBMModel:
+    """Fit the host's model, also where ``min_child_samples`` allows no split at all.
+
+    LGBMClassifier would encode the labels once more, and then not know the training rows in eval_set.
+    """
+    trained = lgb.LGBMModel(**host)
     try:
         return trained.fit(X, codes, **keywords)
     except lgb.basic.LightGBMError as error:
@@ -319,7 +333,7 @@ def _trained(
         # keeps the features that cannot be split.
         if "num_features" not in str(error) or "feature_pre_filter" in host:
             raise
-        return lgb.LGBMClassifier(**host, feature_pre_filter=False).fit(X, codes, **keywords)
+        return lgb.LGBMModel(**host, feature_pre_filter=False).fit(X, codes, **keywords)
 
 
 @dataclass(frozen=True)

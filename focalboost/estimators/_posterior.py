@@ -193,6 +193,8 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
     labels = np.asarray(column_or_1d(y, warn=True))
     if labels.dtype == object:
         _check_objects(labels)
+        if all(isinstance(label, (bool, int, np.bool_, np.integer)) for label in labels):
+            labels = np.array(labels.tolist())  # as pandas holds nullable integers and booleans
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     return labels

@@ -15,11 +15,8 @@ import focalboost.xgboost as fx
 from focalboost._curvature import Curvature
 from focalboost._namespace import to_numpy
 from focalboost.estimators import _metrics
-from focalboost.estimators._base import FocalClassifier, check_classes
+from focalboost.estimators._base import FocalClassifier, check_continued
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
-
-# XGBoost's metrics that depend on the order of the margins only; XGBoost maximises them.
-_RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 
 
 class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
@@ -131,13 +128,17 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         it was.
         """
         posterior, codes, host = self._read(X, y, sample_weight)
-        check_classes("xgb_model", _stored(xgb_model), posterior)
+        before: xgb.Booster | None = None
+        if xgb_model is not None:
+            given = xgb_model.get_booster() if isinstance(xgb_model, xgb.XGBModel) else xgb_model
+            before = fx.continued(given, posterior.loss.link, host)
+            check_continued("xgb_model", _stored(before), posterior)
         objective = self._objective(host, posterior)
-        builtin, own = _split(self.eval_metric, posterior)
+        builtin, own, last = _split(self.eval_metric, posterior)
         exact = fx.ExactMetrics(own)
         callbacks = [exact, *(self.callbacks or ())]
         if self.early_stopping_rounds is not None:
-            callbacks.append(_early_stopping(self.early_stopping_rounds, builtin, own))
+            callbacks.append(_early_stopping(self.early_stopping_rounds, last))
         host |= {
             "objective": objective,
             "eval_metric": builtin or None,
@@ -145,7 +146,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             "early_stopping_rounds": None,
             "disable_default_eval_metric": 1,
         }
-        if xgb_model is None and host["base_score"] is None:
+        if before is None and host["base_score"] is None:
             weight = None if sample_weight is None else to_numpy(sample_weight)
             host["base_score"] = objective.params(codes, weight)["base_score"]
         trained = _Trained(**host)
@@ -157,7 +158,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             base_margin=base_margin,
             eval_set=_encoded(eval_set, X, y, codes, posterior),
             verbose=verbose,
-            xgb_model=xgb_model,
+            xgb_model=before,
             sample_weight_eval_set=sample_weight_eval_set,
             base_margin_eval_set=base_margin_eval_set,
             feature_weights=feature_weights,
@@ -308,32 +309,36 @@ class _UsersMetric:
         return self.name, float(self.function(y, prediction, **weights))
 
 
-def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any]]:
-    """Return the metrics that XGBoost computes, and our own, which it evaluates after them."""
+def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], Any]:
+    """Return the metrics that XGBoost computes, our own, which it evaluates after them, and the last."""
     builtin: list[str] = []
     own: list[Any] = []
     if given is None:
-        return builtin, [_metrics.focal_loss(posterior)]
-    for metric in [given] if isinstance(given, str) or callable(given) else given:
+        own = [_metrics.focal_loss(posterior)]
+        return builtin, own, own[0]
+    named = [given] if isinstance(given, str) or callable(given) else list(given)
+    for metric in named:
         if callable(metric):
             own.append(_UsersMetric(posterior, metric))
         elif (ours := _metrics.named(metric, posterior)) is not None:
             own.append(ours)
-        elif metric.split("@")[0].rstrip("-") in _RANKING:
+        elif metric.split("@")[0].rstrip("-") in fx.RANKING:
             builtin.append(metric)
         else:
             raise ValueError(
                 "eval_metric must be focal_loss, average_precision, logloss, error, a ranking metric of "
-                f"XGBoost ({', '.join(_RANKING)}) or a callable, got {metric!r}: XGBoost would compute "
-                "it on scores that are not probabilities"
+                f"XGBoost ({', '.join(fx.RANKING)}) or a callable, got {metric!r}: XGBoost would "
+                "compute it on scores that are not probabilities"
             )
-    return builtin, own
+    last = builtin[-1] if builtin and named[-1] is builtin[-1] else own[-1]
+    return builtin, own, last
 
 
-def _early_stopping(rounds: int, builtin: list[str], own: list[Any]) -> Any:
-    """Stop by the last metric, as XGBoost does."""
-    name = own[-1].name if own else builtin[-1]
-    maximize = getattr(own[-1], "higher_is_better", False) if own else True
+def _early_stopping(rounds: int, last: Any) -> Any:
+    """Stop by the metric that the user named last, as XGBoost does."""
+    builtin = isinstance(last, str)
+    name = last if builtin else last.name
+    maximize = builtin or getattr(last, "higher_is_better", False)
     return xgb.callback.EarlyStopping(rounds=rounds, metric_name=name, maximize=maximize)
 
 
@@ -349,13 +354,7 @@ def _encoded(
     ]
 
 
-def _stored(model: Any) -> ClassPosterior | None:
+def _stored(model: xgb.Booster) -> ClassPosterior | None:
     """Return what a model to be continued says about its classes, if it was trained here."""
-    if model is None:
-        return None
-    booster = model.get_booster() if isinstance(model, xgb.XGBModel) else model
-    if not isinstance(booster, xgb.Booster):
-        booster = xgb.Booster(model_file=booster)
-    fx.check_link(booster, "canonical")
-    stored = booster.attr(KEY)
+    stored = model.attr(KEY)
     return None if stored is None else ClassPosterior.from_json(stored)

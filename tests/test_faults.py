@@ -1,0 +1,359 @@
+"""Faults that were silent once: what users of the two libraries do, and the right values.
+
+Each test stands for a kind of fault, which its name says. What belongs to one module alone is tested
+with that module.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost as xgb
+from numpy.testing import assert_allclose, assert_array_equal
+
+import focalboost.lightgbm as fl
+import focalboost.xgboost as fx
+from focalboost import (
+    BinaryFocalLoss,
+    FocalLGBMClassifier,
+    FocalXGBClassifier,
+    SoftmaxFocalLoss,
+    _kernel,
+)
+
+LOSS = BinaryFocalLoss(2.0)
+LIGHTGBM = {"verbosity": -1, "lambda_l2": 1.0, "num_threads": 1, "seed": 1, "num_leaves": 7}
+XGBOOST = {"max_depth": 3, "eta": 0.1, "nthread": 1}
+
+
+def table(seed=0, n=1200):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 6)).astype(np.float32)
+    return X, (X[:, 0] + 0.7 * X[:, 1] + rng.normal(size=n) > 2.2).astype(int)
+
+
+def three_classes(seed=0, n=1200):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 6)).astype(np.float32)
+    first = X[:, 0] + rng.normal(size=n) * 0.5 > 1
+    return X, first.astype(int) + (X[:, 1] + rng.normal(size=n) * 0.5 > 1.5)
+
+
+X, y = table()
+X_TEST, y_TEST = table(1)
+
+
+def margins(booster):
+    return booster.predict(X_TEST, raw_score=True)
+
+
+class TestTheCallersDataAreNoChannel:
+    @pytest.mark.parametrize("free", [True, False])
+    def test_one_dataset_in_six_threads(self, free):
+        expected = margins(fl.train(LIGHTGBM, lgb.Dataset(X, y), 30, loss=LOSS))
+        data = lgb.Dataset(X, y, free_raw_data=free).construct()
+        with ThreadPoolExecutor(6) as pool:
+            runs = [pool.submit(fl.train, LIGHTGBM, data, 30, loss=LOSS) for _ in range(6)]
+        for run in runs:
+            assert_array_equal(margins(run.result()), expected)
+
+    @pytest.mark.parametrize("loss", [LOSS, SoftmaxFocalLoss(2, 2.0)])
+    def test_no_start_is_left_on_the_data(self, loss):
+        train, valid = lgb.Dataset(X, y), lgb.Dataset(X_TEST, y_TEST)
+        fl.train(LIGHTGBM, train, 3, loss=loss, valid_sets=[valid])
+        fl.cv(LIGHTGBM, train, 3, loss=loss, nfold=3)
+        for data in (train, valid):
+            assert data.init_score is None
+            assert data.get_field("init_score") is None
+
+    def test_a_continued_model_leaves_nothing(self):
+        data = lgb.Dataset(X, y, free_raw_data=False)
+        first = fl.train(LIGHTGBM, data, 20, loss=LOSS)
+        fl.train(LIGHTGBM, data, 20, loss=LOSS, init_model=first)
+        again = fl.train(LIGHTGBM, data, 20, loss=LOSS)
+        assert_array_equal(margins(again), margins(first))
+        own = np.full(len(y), -1.0)
+        data = lgb.Dataset(X, y, init_score=own, free_raw_data=False)
+        fl.train(LIGHTGBM, data, 5, loss=LOSS, init_model=first)
+        assert_array_equal(data.get_init_score(), own)
+
+    def test_metrics_see_the_start(self):
+        X3, y3 = three_classes()
+        loss, seen = SoftmaxFocalLoss(3, 2.0), {}
+        start = loss.intercept(y3)
+
+        def by_hand(margin, data):
+            wrong = margin.argmax(axis=1) != data.get_label()
+            return "by hand", float(wrong.mean()), False
+
+        fl.train(
+            {**LIGHTGBM, "metric": ["multi_error", "auc_mu"], "learning_rate": 1e-9},
+            lgb.Dataset(X3, y3), 2, loss=loss, feval=by_hand, valid_sets=[lgb.Dataset(X3, y3)],
+            callbacks=[lgb.record_evaluation(seen)],
+        )  # fmt: skip
+        history = seen["valid_0"]
+        assert list(history) == ["auc_mu", "multi_error", "by hand", "focal_loss"]
+        # LightGBM counts ties as errors; no classes are tied here.
+        assert history["multi_error"] == history["by hand"] == [np.mean(y3 != start.argmax())] * 2
+        assert_allclose(history["focal_loss"], loss.loss(y3, np.tile(start, (len(y3), 1))).mean())
+
+    @pytest.mark.parametrize("top_k", [1, 2])
+    def test_multi_error_is_that_of_lightgbm(self, top_k):
+        X3, y3 = three_classes()
+        X_valid, y_valid = three_classes(1, 400)
+        weight = np.linspace(0.5, 2, 400)
+        params = {**LIGHTGBM, "metric": "multi_error", "multi_error_top_k": top_k}
+        host, ours = {}, {}
+        lgb.train(
+            {**params, "objective": "multiclass", "num_class": 3}, lgb.Dataset(X3, y3), 5,
+            valid_sets=[lgb.Dataset(X_valid, y_valid, weight=weight)],
+            callbacks=[lgb.record_evaluation(host)],
+        )  # fmt: skip
+        fl.train(
+            params, lgb.Dataset(X3, y3), 5, loss=SoftmaxFocalLoss(3, 0.0), curvature="exact",
+            valid_sets=[lgb.Dataset(X_valid, y_valid, weight=weight)],
+            callbacks=[lgb.record_evaluation(ours)],
+        )  # fmt: skip
+        (name, values) = next(iter(host["valid_0"].items()))
+        assert_allclose(ours["valid_0"][name], values, rtol=1e-12)
+
+
+class TestContinuedTraining:
+    def stopped(self):
+        return FocalXGBClassifier(
+            n_estimators=200, early_stopping_rounds=5, learning_rate=0.3, max_depth=3
+        ).fit(X, y, eval_set=[(X_TEST, y_TEST)])
+
+    def test_new_rounds_count_after_early_stopping(self, tmp_path):
+        first = self.stopped()
+        before = first.get_booster().best_iteration
+        more = FocalXGBClassifier(n_estimators=60, max_depth=3).fit(*table(2), xgb_model=first)
+        assert not np.array_equal(more.predict_proba(X), first.predict_proba(X))
+        rounds = more.get_booster().num_boosted_rounds()
+        assert rounds == first.get_booster().num_boosted_rounds() + 60
+        assert_array_equal(
+            more.predict_proba(X), more.predict_proba(X, iteration_range=(0, rounds))
+        )
+        assert first.get_booster().best_iteration == before
+        first.save_model(tmp_path / "m.ubj")
+        data = xgb.DMatrix(X, y)
+        again = fx.train(XGBOOST, data, 3, loss=first.loss_, xgb_model=str(tmp_path / "m.ubj"))
+        assert_array_equal(
+            again.predict(data), again.predict(data, iteration_range=(0, rounds - 57))
+        )
+
+    def test_the_estimator_refuses_base_score_too(self):
+        first = FocalXGBClassifier(n_estimators=3).fit(X, y)
+        with pytest.raises(ValueError, match="base_score must not be given next to xgb_model"):
+            FocalXGBClassifier(n_estimators=1, base_score=0.5).fit(X, y, xgb_model=first)
+
+    @pytest.mark.parametrize(
+        ("cls", "keyword"), [(FocalXGBClassifier, "xgb_model"), (FocalLGBMClassifier, "init_model")]
+    )
+    def test_one_prior_cannot_undo_two_samplings(self, cls, keyword):
+        def thin(n, seed=0):
+            keep = np.r_[np.flatnonzero(y == 1), np.flatnonzero(y == 0)[seed : seed + n]]
+            return X[keep], y[keep]
+
+        options = {"n_estimators": 5, "population_prior": 0.07}
+        first = cls(**options).fit(*thin(80))
+        with pytest.raises(ValueError, match=r"class frequencies .* prior undoes one sampling"):
+            cls(**options).fit(*thin(10), **{keyword: first})
+        alike = cls(**options).fit(*thin(82, seed=90), **{keyword: first})
+        assert 0.02 < alike.predict_proba(X_TEST)[:, 1].mean() < 0.2
+        # Without a prior nothing is undone, and other frequencies are the user's business.
+        plain = cls(n_estimators=5).fit(*thin(80))
+        cls(n_estimators=5).fit(*thin(10), **{keyword: plain})
+
+    def test_a_log_loss_model_may_be_continued_on_its_own_scale(self):
+        plain = lgb.LGBMClassifier(n_estimators=20, verbosity=-1, reg_lambda=1.0).fit(X, y)
+        more = FocalLGBMClassifier(n_estimators=1, learning_rate=1e-9, verbosity=-1)
+        more.fit(X, y, init_model=plain)
+        assert_allclose(more.predict_proba(X_TEST), plain.predict_proba(X_TEST), rtol=1e-6)
+
+
+class TestMetrics:
+    def test_maximize_is_said_of_the_users_metric(self):
+        def separation(margin, data):
+            label = data.get_label()
+            return "separation", float(margin[label == 1].mean() - margin[label == 0].mean())
+
+        train, valid = xgb.DMatrix(X, y), xgb.DMatrix(X_TEST, y_TEST)
+        result = {}
+        booster = fx.train(
+            XGBOOST, train, 100, loss=LOSS, custom_metric=separation, maximize=True,
+            early_stopping_rounds=10, evals=[(valid, "v")], evals_result=result, verbose_eval=False,
+        )  # fmt: skip
+        assert list(result["v"]) == ["focal_loss", "separation"]
+        assert booster.best_iteration == np.argmax(result["v"]["separation"]) > 20
+        with pytest.raises(ValueError, match="maximize must be left out without a custom_metric"):
+            fx.train(XGBOOST, train, 5, loss=LOSS, maximize=True)
+
+    @pytest.mark.parametrize("metric", ["logloss", "error@0.3", ["auc", "rmse"]])
+    def test_scores_are_no_probabilities(self, metric):
+        data, params = xgb.DMatrix(X, y), {**XGBOOST, "eval_metric": metric}
+        for run in (fx.train, fx.cv):
+            with pytest.raises(ValueError, match="scores that are no probabilities"):
+                run(params, data, 3, loss=LOSS)
+
+    def test_with_the_canonical_link_they_are(self):
+        loss, result = BinaryFocalLoss(5.0, 0.3, link="canonical"), {}
+        valid = xgb.DMatrix(X_TEST, y_TEST)
+        booster = fx.train(
+            {**XGBOOST, "eval_metric": "logloss"}, xgb.DMatrix(X, y), 10, loss=loss,
+            evals=[(valid, "v")], evals_result=result, verbose_eval=False,
+        )  # fmt: skip
+        eta = loss.posterior(booster.predict(valid, output_margin=True).astype(float))
+        expected = -np.mean(np.log(np.where(y_TEST == 1, eta, 1 - eta)))
+        assert_allclose(result["v"]["logloss"][-1], expected, rtol=1e-5)
+
+    def test_folds_have_all_digits(self):
+        frame = fx.cv(XGBOOST, xgb.DMatrix(X, y), 5, loss=LOSS, nfold=3, stratified=True)
+        for column in ("train-focal_loss-mean", "test-focal_loss-mean", "test-focal_loss-std"):
+            assert np.abs(frame[column] - frame[column].round(7)).max() > 1e-9
+        short = fx.cv(
+            XGBOOST, xgb.DMatrix(X, y), 300, loss=LOSS, nfold=3, early_stopping_rounds=3,
+            as_pandas=False,
+        )  # fmt: skip
+        values = short["test-focal_loss-mean"]
+        assert len(values) < 300
+        assert values[-1] == min(values)
+
+    @pytest.mark.parametrize(
+        ("metrics", "last"),
+        [
+            (["logloss", "auc"], "auc"),
+            (["auc", "logloss"], "logloss"),
+            (["auc", "aucpr"], "aucpr"),
+            (["logloss", "average_precision"], "average_precision"),
+        ],
+    )
+    def test_the_last_metric_stops(self, metrics, last):
+        fitted = FocalXGBClassifier(
+            n_estimators=200, learning_rate=0.3, early_stopping_rounds=5, eval_metric=metrics
+        ).fit(X, y, eval_set=[(X_TEST, y_TEST)])
+        history = fitted.evals_result_["validation_0"][last]
+        best = np.argmin(history) if last == "logloss" else np.argmax(history)
+        assert fitted.best_iteration == best
+
+    def test_lightgbm_knows_the_training_rows(self):
+        sets = [(X, y), (X_TEST, y_TEST)]
+        stop = lgb.early_stopping(5, verbose=False)
+        fitted = FocalLGBMClassifier(n_estimators=400, verbosity=-1, reg_lambda=1.0)
+        fitted.fit(X, y, eval_set=sets, callbacks=[stop])
+        assert list(fitted.evals_result_) == ["training", "valid_1"]
+        history = fitted.evals_result_["valid_1"]["focal_loss"]
+        assert fitted.best_iteration_ == np.argmin(history) + 1 < 400
+        # Its own weights would be ignored: then it is another table.
+        fitted.fit(X, y, eval_set=sets[:1], eval_sample_weight=[np.linspace(0, 2, len(y))])
+        assert list(fitted.evals_result_) == ["valid_0"]
+
+
+class TestNoStricterThanTheHost:
+    def test_parameters_as_pairs(self):
+        data = xgb.DMatrix(X, y)
+        pairs = [*XGBOOST.items(), ("eval_metric", "auc"), ("eval_metric", "aucpr")]
+        result = {}
+        booster = fx.train(
+            pairs, data, 3, loss=LOSS, evals=[(data, "t")], evals_result=result, verbose_eval=False
+        )
+        assert list(result["t"]) == ["auc", "aucpr", "focal_loss"]
+        same = fx.train(XGBOOST, data, 3, loss=LOSS)
+        assert_array_equal(booster.predict(data), same.predict(data))
+        assert len(fx.cv(pairs, data, 2, loss=LOSS, nfold=2)) == 2
+
+    @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
+    @pytest.mark.parametrize("dtype", [object, "Int64", "boolean", "bool"])
+    def test_labels_of_pandas(self, cls, dtype):
+        expected = cls(n_estimators=3).fit(X, y).predict_proba(X)
+        fitted = cls(n_estimators=3).fit(X, pd.Series(y).astype(dtype))
+        assert_array_equal(fitted.predict_proba(X), expected)
+        assert_array_equal(
+            fitted.predict(X).astype(int), fitted.classes_[1] * (expected[:, 1] > 0.5)
+        )
+
+
+class TestKernelThreads:
+    """Half a million values and more are divided among threads."""
+
+    MARGIN = np.linspace(-5, 5, 1_000_000).astype(np.float32)
+    Y = (np.arange(1_000_000) % 7 == 0).astype(np.float32)
+
+    def call(self, n_threads=4):
+        options = {"binary": True, "curvature": "guarded", "floor": 1e-16, "n_threads": n_threads}
+        return _kernel.derivatives(self.Y, self.MARGIN, None, (2.0, 2.0), (1.0, 1.0), **options)
+
+    @pytest.fixture(autouse=True)
+    def compiled(self):
+        if _kernel.chosen() == "numpy":
+            pytest.skip("the compiled kernel is not used")
+
+    def test_an_interrupt_waits_for_the_others(self, monkeypatch):
+        futures = []
+        submit = ThreadPoolExecutor.submit
+
+        def kept(pool, *given):
+            futures.append(submit(pool, *given))
+            return futures[-1]
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", kept)
+        monkeypatch.setattr(Future, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            self.call()
+        assert futures
+        assert all(future.done() for future in futures)
+
+    def test_a_second_interrupt_waits_too(self, monkeypatch):
+        waits = []
+        wait = _kernel.wait
+
+        def once_more(futures):
+            waits.append(1)
+            if len(waits) < 3:
+                raise KeyboardInterrupt
+            return wait(futures)
+
+        monkeypatch.setattr(_kernel, "wait", once_more)
+        with pytest.raises(KeyboardInterrupt):
+            self.call()
+        assert len(waits) == 3
+
+    def test_without_threads_one_does_all(self, monkeypatch):
+        expected = self.call(1)
+        late = []
+
+        def full(_, function, *given):
+            late.append((function, given))
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(ThreadPoolExecutor, "submit", full)
+        got = self.call()
+        for a, b in zip(got, expected, strict=True):
+            assert_array_equal(a, b)
+        before = [a.copy() for a in got]
+        for a in got:
+            a[:] = -1
+        for function, given in late:  # still queued: must not write any more
+            assert function(*given) == 0
+        assert before[0][0] != -1
+        assert (got[0] == -1).all()
+
+
+@pytest.mark.parametrize("link", ["focal", "canonical"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_weight_0_have_derivatives_0(link, dtype):
+    rng = np.random.default_rng(0)
+    for loss, z in (
+        (BinaryFocalLoss(2.0, link=link), rng.normal(size=9)),
+        (SoftmaxFocalLoss(3, 2.0, link=link), rng.normal(size=(9, 3))),
+    ):
+        labels, weight = np.arange(9) % 2, np.arange(9) % 3
+        for derivative in loss.gradient_hessian(labels, z.astype(dtype), weight):
+            assert (derivative[weight == 0] == 0).all()
+            assert np.isfinite(derivative).all()
+            assert (derivative[weight > 0] != 0).all()
