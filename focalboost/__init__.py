@@ -4,6 +4,7 @@ Importing this package imports neither host; ``focalboost.xgboost`` and ``focalb
 """
 
 from importlib.metadata import version as _version
+from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -12,24 +13,27 @@ from focalboost._versions import show_versions
 from focalboost.losses import BinaryFocalLoss, SoftmaxFocalLoss
 
 if _TYPE_CHECKING:
-    from focalboost.estimators import FocalLGBMClassifier, FocalXGBClassifier
+    from focalboost.estimators import FocalLGBMClassifier as FocalLGBMClassifier
+    from focalboost.estimators import FocalXGBClassifier as FocalXGBClassifier
 
 __version__ = _version("focalboost")
 
+# The estimators of hosts that are installed, so that "import *" works with one of them.
+_HOSTS = {"FocalLGBMClassifier": "lightgbm", "FocalXGBClassifier": "xgboost"}
+
 __all__ = [
     "BinaryFocalLoss",
-    "FocalLGBMClassifier",
-    "FocalXGBClassifier",
     "SoftmaxFocalLoss",
     "balanced_alpha",
     "shift_prior",
     "show_versions",
 ]
+__all__ += [name for name, host in _HOSTS.items() if _find_spec(host)]
 
 
 def __getattr__(name: str) -> _Any:
     # The estimators need their host, which importing this package must not.
-    if name in ("FocalLGBMClassifier", "FocalXGBClassifier"):
+    if name in _HOSTS:
         from focalboost import estimators
 
         return getattr(estimators, name)

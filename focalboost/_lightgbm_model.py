@@ -78,6 +78,25 @@ def finalize(
     return booster
 
 
+def grown_natively(booster: lgb.Booster) -> lgb.Booster:
+    """Make constants of value 0 without a link, for ``finalize``, of a model with ``native_start``."""
+    text = re.sub(r"^objective=.*\n", "", booster.model_to_string(), flags=re.MULTILINE)
+    text = re.sub(r"^leaf_value=.*$", "leaf_value=0", text, flags=re.MULTILINE)
+    sizes = " ".join(str(len(tree.encode())) for tree in _TREE.findall(text))
+    text = re.sub(r"^tree_sizes=.*$", f"tree_sizes={sizes}", text, flags=re.MULTILINE)
+    return booster.model_from_string(text)
+
+
+def native_start(loss: FocalLoss) -> dict[str, Any]:
+    """Return parameters with which LightGBM grows constants where no feature can be split.
+
+    With a custom objective it ends in an internal check there.
+    """
+    if loss.n_outputs == 1:
+        return {"objective": "binary", "metric": "binary_logloss"}
+    return {"objective": "multiclass", "metric": "multi_logloss"}
+
+
 def _init_score(value: ArrayLike | None, k: int) -> NDArray[np.float64]:
     if value is None:
         return np.zeros(k)

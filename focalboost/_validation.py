@@ -118,15 +118,22 @@ def _is_real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number or fraction beyond the largest float
+        return math.inf if value > 0 else -math.inf
+
+
 def _numbers(name: str, value: Any, length: int, allowed: str) -> tuple[float, ...] | float:
     """Return a float, or a tuple of ``length`` floats; hashable, whatever sequence was given."""
     if _is_real(value):
-        return float(value)
+        return _as_float(value)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return _numbers(name, value.item(), length, allowed)
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)):
         if len(value) == length and all(map(_is_real, value)):
-            return tuple(float(v) for v in value)
+            return tuple(_as_float(v) for v in value)
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     raise TypeError(f"{name} must be {allowed}, got {value!r}")
 

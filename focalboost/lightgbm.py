@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from focalboost import _rounds, _validation, metrics
 from focalboost._curvature import POLICIES, Curvature
 from focalboost._immutable import Immutable
-from focalboost._lightgbm_model import finalize
+from focalboost._lightgbm_model import finalize, grown_natively, native_start
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["Metric", "Objective", "cv", "finalize", "train"]
@@ -235,6 +235,14 @@ def train(
             keep_training_booster=True,
             **host_keywords,
         )
+    except lgb.basic.LightGBMError as error:
+        if "num_features" not in str(error) or init_model is not None:
+            raise
+        # No feature can be split: the model is the start alone, as in native training.
+        booster = lgb.train(
+            {**host, **native_start(loss)}, train_set, 1, keep_training_booster=True
+        )
+        grown_natively(booster)
     finally:
         if init_model is not None:
             _forget_model(starts)
@@ -277,6 +285,10 @@ def cv(
     ValueError, TypeError
         As ``train``.
     """
+    params = dict(params)
+    if "metrics" in host_keywords:  # as lightgbm.cv: in place of the parameter
+        _take(params, "metric")
+        params["metric"] = host_keywords.pop("metrics")
     objective = objective_for(loss, curvature, params)
     _refuse_fobj(host_keywords)
     host = host_params(params, objective)
@@ -324,12 +336,8 @@ def objective_for(loss: FocalLoss, curvature: Curvature, params: Mapping[str, An
 
 
 def _refuse_fobj(host_keywords: Mapping[str, Any]) -> None:
-    for name in ("fobj", "metrics"):
-        if name in host_keywords:
-            raise TypeError(
-                f"{name} must not be given: loss= sets the objective and its metric; name others in "
-                "params['metric'] or feval"
-            )
+    if "fobj" in host_keywords:
+        raise TypeError("fobj must not be given: loss= sets the objective")
 
 
 def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, Any]:
@@ -379,7 +387,9 @@ def _metrics_of_margins(metric: Any) -> list[str]:
     """Return names of metrics as a list; refuse those that LightGBM would compute wrongly."""
     texts = [metric] if isinstance(metric, str) else list(metric or ())
     names = [name.strip() for text in texts for name in str(text).split(",")]
-    names = [name for name in names if name not in ("", "None", "na", "null", "custom")]
+    # The focal loss is evaluated anyway.
+    none = ("", "None", "na", "null", "custom", metrics.NAME)
+    names = [name for name in names if name not in none]
     wrong = [name for name in names if name not in METRICS_OF_MARGINS]
     if wrong:
         raise ValueError(

@@ -327,6 +327,10 @@ class FocalLoss(Immutable, ABC):
         labels = self._as_index(namespace(z).asarray(self.check_labels(y, z.shape)))
         if sample_weight is None:
             return labels, z, None
+        if z.ndim == 0:
+            raise ValueError(
+                "margin must have an entry for each sample_weight, got a single number"
+            )
         w = _validation.sample_weight(sample_weight, z.shape[0], z)
         return labels, z, namespace(z).reshape(w, (-1,) + (1,) * (z.ndim - 1))
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from focalboost._namespace import Array, as_array, namespace
+from focalboost import _validation
+from focalboost._namespace import namespace
 from focalboost.losses import FocalLoss
 
 NAME = "focal_loss"
@@ -28,17 +29,17 @@ def sums(
     With labels and margins (n, targets) every target is an observation with the weight of its row. No
     rows give (0.0, 0.0).
     """
-    per_row = loss.loss(y, margin, sample_weight)
-    total = _sum(per_row)
+    per_row = loss.loss(y, margin)
+    xp = namespace(per_row)
+    wide = xp.astype(per_row, xp.float64)
     if sample_weight is None:
-        return total, float(per_row.size)
-    targets = per_row.size // max(len(per_row), 1)
-    return total, _sum(as_array(sample_weight)) * targets
-
-
-def _sum(values: Array) -> float:
-    xp = namespace(values)
-    return float(xp.sum(values, dtype=xp.float64))
+        return float(xp.sum(wide)), float(per_row.size)
+    # In double precision: a large weight times a large loss is infinite in float32.
+    n = per_row.shape[0]
+    targets = per_row.size // max(n, 1)
+    w: Any = _validation.sample_weight(sample_weight, n, wide)
+    total = xp.sum(w[:, None] * xp.reshape(wide, (n, targets)))
+    return float(total), float(xp.sum(w)) * targets
 
 
 def focal_loss(

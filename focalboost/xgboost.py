@@ -451,6 +451,8 @@ def cv(
         As ``train``.
     """
     params = _mapping(params)
+    if "metrics" in host_keywords:  # as xgboost.cv: in place of eval_metric
+        params["eval_metric"] = host_keywords.pop("metrics")
     objective = objective_for(loss, curvature, params)
     _refuse_obj(host_keywords)
     host = host_params(params, objective)
@@ -565,8 +567,15 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
             f"scale_pos_weight must not be set, got {host['scale_pos_weight']!r}: XGBoost ignores it "
             "with a custom objective; give the loss alpha=(1, scale_pos_weight) instead"
         )
+    if "metric" in host:
+        raise ValueError("metric must not be given: XGBoost's parameter is eval_metric")
+    given = host.pop("eval_metric", None)
+    named = [given] if isinstance(given, str) else list(given or ())
+    # The focal loss is evaluated anyway.
+    if builtin := [name for name in named if name != metrics.NAME]:
+        host["eval_metric"] = given if isinstance(given, str) else builtin
     if objective.loss.link == "focal":
-        _refuse_metrics_of_scores(host.get("eval_metric"))
+        refuse_metrics_of_scores(builtin)
     n_classes = objective.loss.n_outputs
     allowed = (None, 0, 1) if n_classes == 1 else (None, n_classes)
     if host.get("num_class") not in allowed:
@@ -580,9 +589,8 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
     return host
 
 
-def _refuse_metrics_of_scores(given: Any) -> None:
+def refuse_metrics_of_scores(names: Sequence[str]) -> None:
     """Refuse metrics that XGBoost would compute as if scores were probabilities."""
-    names = [given] if isinstance(given, str) else list(given or ())
     wrong = [name for name in names if name.split("@")[0].rstrip("-") not in RANKING]
     if wrong:
         raise ValueError(

@@ -4,6 +4,9 @@ Each test stands for a kind of fault, which its name says. What belongs to one m
 with that module.
 """
 
+import pickle
+import subprocess
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import lightgbm as lgb
@@ -22,6 +25,7 @@ from focalboost import (
     SoftmaxFocalLoss,
     _kernel,
 )
+from focalboost.metrics import focal_loss
 
 LOSS = BinaryFocalLoss(2.0)
 LIGHTGBM = {"verbosity": -1, "lambda_l2": 1.0, "num_threads": 1, "seed": 1, "num_leaves": 7}
@@ -357,3 +361,139 @@ def test_rows_of_weight_0_have_derivatives_0(link, dtype):
             assert (derivative[weight == 0] == 0).all()
             assert np.isfinite(derivative).all()
             assert (derivative[weight > 0] != 0).all()
+
+
+class TestParametersAfterFitting:
+    @pytest.mark.parametrize("classes", [2, 3])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *({"n_jobs": 2}, {"max_depth": 2}, {"verbosity": 0}, {"random_state": 3}),
+            *({"base_score": 0.3}, {"objective": "binary:logistic"}, {"eval_metric": "auc"}),
+            *({"focal_gamma": 0.0}, {"tree_method": "hist"}, {"missing": -1.0}),
+        ],
+        ids=str,
+    )
+    def test_of_xgboost_do_not_change_the_fitted_model(self, change, classes):
+        rows, labels = (X, y) if classes == 2 else three_classes()
+        fitted = FocalXGBClassifier(n_estimators=3).fit(rows, labels)
+        before = fitted.predict_proba(rows)
+        fitted.set_params(**change)
+        assert_array_equal(fitted.predict_proba(rows), before)
+        assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(rows), before)
+
+    @pytest.mark.parametrize("classes", [2, 3])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *({"n_jobs": 2}, {"max_depth": 2}, {"random_state": 3}, {"objective": "binary"}),
+            *({"boosting_type": "dart"}, {"class_weight": "balanced"}, {"focal_gamma": 0.0}),
+        ],
+        ids=str,
+    )
+    def test_of_lightgbm_do_not_change_the_fitted_model(self, change, classes):
+        rows, labels = (X, y) if classes == 2 else three_classes()
+        fitted = FocalLGBMClassifier(n_estimators=3, verbosity=-1).fit(rows, labels)
+        before = fitted.predict_proba(rows)
+        fitted.set_params(**change)
+        assert_array_equal(fitted.predict_proba(rows), before)
+
+
+class TestConstantFeatures:
+    """Native training returns the prior."""
+
+    @pytest.mark.parametrize("loss", [LOSS, BinaryFocalLoss(2.0, 0.3), SoftmaxFocalLoss(3, 2.0)])
+    @pytest.mark.parametrize("host", ["xgboost", "lightgbm"])
+    def test_train(self, loss, host):
+        labels = y if loss.n_outputs == 1 else three_classes()[1]
+        C = np.zeros((len(y), 3), np.float32)
+        if host == "xgboost":
+            data = xgb.DMatrix(C, labels)
+            z = fx.train(XGBOOST, data, 3, loss=loss).predict(data, output_margin=True)
+        else:
+            booster = fl.train(LIGHTGBM, lgb.Dataset(C, labels), 3, loss=loss)
+            z = booster.predict(C, raw_score=True)
+            assert lgb.Booster(model_str=booster.model_to_string()).num_trees() == loss.n_outputs
+        share = np.bincount(labels) / len(labels)
+        expected = share[1] if loss.n_outputs == 1 else share
+        assert_allclose(loss.posterior(z[0]), expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
+    @pytest.mark.parametrize("classes", [2, 3])
+    def test_estimators(self, cls, classes):
+        labels = y if classes == 2 else three_classes()[1]
+        C = np.zeros((len(y), 3), np.float32)
+        fitted = cls(n_estimators=3, focal_alpha="balanced").fit(C, labels)
+        share = np.bincount(labels) / len(labels)
+        assert_allclose(fitted.predict_proba(C), np.tile(share, (len(y), 1)), rtol=1e-5)
+
+
+class TestWhatIsAsked:
+    @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
+    def test_class_weights_of_text_that_looks_like_numbers(self, cls):
+        fitted = cls(n_estimators=2, class_weight={"0": 1, "1": 5}).fit(X, y.astype(str))
+        assert fitted.loss_.alphas == (1.0, 5.0)
+        with pytest.raises(ValueError, match=r"class_weight must have labels among .*, got 1"):
+            cls(n_estimators=2, class_weight={1: 5}).fit(X, y.astype(str))
+
+    @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
+    def test_num_class_of_two_classes(self, cls):
+        expected = cls(n_estimators=2).fit(X, y).predict_proba(X)
+        assert_array_equal(cls(n_estimators=2, num_class=2).fit(X, y).predict_proba(X), expected)
+
+    def test_the_focal_loss_may_be_named(self):
+        seen = {}
+        fl.train(
+            {**LIGHTGBM, "metric": ["focal_loss", "auc"]}, lgb.Dataset(X, y), 2, loss=LOSS,
+            valid_sets=[lgb.Dataset(X_TEST, y_TEST)], callbacks=[lgb.record_evaluation(seen)],
+        )  # fmt: skip
+        assert list(seen["valid_0"]) == ["auc", "focal_loss"]
+        data = xgb.DMatrix(X, y)
+        fx.train(
+            {**XGBOOST, "eval_metric": ["focal_loss", "auc"]}, data, 2, loss=LOSS,
+            evals=[(data, "t")], evals_result=seen, verbose_eval=False,
+        )  # fmt: skip
+        assert list(seen["t"]) == ["auc", "focal_loss"]
+        with pytest.raises(ValueError, match="XGBoost's parameter is eval_metric"):
+            fx.train({**XGBOOST, "metric": "auc"}, data, 2, loss=LOSS)
+
+    def test_metrics_of_cv(self):
+        found = fl.cv(LIGHTGBM, lgb.Dataset(X, y), 2, loss=LOSS, nfold=2, metrics="auc")
+        assert "valid auc-mean" in found
+        frame = fx.cv(XGBOOST, xgb.DMatrix(X, y), 2, loss=LOSS, nfold=2, metrics=["auc"])
+        assert "test-auc-mean" in frame
+        with pytest.raises(ValueError, match="metric must be one of"):
+            fl.cv(LIGHTGBM, lgb.Dataset(X, y), 2, loss=LOSS, nfold=2, metrics="binary_logloss")
+        with pytest.raises(ValueError, match="scores that are no probabilities"):
+            fx.cv(XGBOOST, xgb.DMatrix(X, y), 2, loss=LOSS, nfold=2, metrics="logloss")
+
+
+def test_large_weights_do_not_overflow_in_metrics():
+    z, w = np.array([-50, 3], np.float32), np.array([3e38, 3e38], np.float32)
+    value = focal_loss(LOSS, np.array([1, 0]), z, w)
+    assert_allclose(value, LOSS.loss(np.array([1, 0]), z.astype(float)).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400)])
+def test_whole_numbers_beyond_the_largest_float(huge):
+    for wrong in ({"gamma": huge}, {"gamma": (1, huge)}, {"alpha": (1, huge)}):
+        with pytest.raises(ValueError, match="must be"):
+            BinaryFocalLoss(**wrong)
+
+
+def test_a_single_margin_has_no_weights():
+    for call in (LOSS.loss, LOSS.gradient_hessian, LOSS.gradient_curvature):
+        with pytest.raises(ValueError, match="got a single number"):
+            call(1, 0.3, 2.0)
+
+
+@pytest.mark.parametrize("missing", ["xgboost", "lightgbm"])
+def test_everything_can_be_imported_with_one_host(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from importlib import util; find = util.find_spec\n"
+        f"util.find_spec = lambda name: None if name == {missing!r} else find(name)\n"
+        "from focalboost import *\n"
+        "assert ('FocalXGBClassifier' in dir()) != ('FocalLGBMClassifier' in dir())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 import focalboost.lightgbm as fl
 from focalboost._curvature import Curvature
 from focalboost._immutable import Immutable
+from focalboost._lightgbm_model import grown_natively, native_start
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
@@ -301,9 +303,15 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         return host if k == 1 else host | {"num_class": k}, own
 
     def _process_params(self, stage: str) -> dict[str, Any]:
-        # LightGBM passes all parameters on, at prediction too, and would warn of unknown ones.
+        # LightGBM passes all parameters on at prediction. It would warn of unknown ones, and a fitted
+        # model has its own objective, classes and metrics.
         params = super()._process_params(stage)
-        return {name: value for name, value in params.items() if name not in PARAMETERS}
+        aliases = (fl.ALIASES[name] for name in ("objective", "num_class", "metric"))
+        left_out = {*PARAMETERS, *chain(*aliases)}
+        params = {name: value for name, value in params.items() if name not in left_out}
+        if self._n_classes > 2:
+            return params | {"objective": "multiclass", "num_class": self._n_classes}
+        return params | {"objective": "binary"}
 
     def _adopt(self, posterior: ClassPosterior) -> None:
         """Set what LGBMClassifier knows of a model with a native objective and these classes."""
@@ -325,15 +333,19 @@ def _trained(
 
     LGBMClassifier would encode the labels once more, and then not know the training rows in eval_set.
     """
-    trained = lgb.LGBMModel(**host)
-    try:
-        return trained.fit(X, codes, **keywords)
-    except lgb.basic.LightGBMError as error:
-        # LightGBM then grows a constant with its own objectives. With a custom one it fails, unless it
-        # keeps the features that cannot be split.
-        if "num_features" not in str(error) or "feature_pre_filter" in host:
-            raise
-        return lgb.LGBMModel(**host, feature_pre_filter=False).fit(X, codes, **keywords)
+    # LightGBM grows a constant with its own objectives. With a custom one it fails, unless it keeps the
+    # features that cannot be split, and always if all features are constant.
+    kept: dict[str, Any] = {} if "feature_pre_filter" in host else {"feature_pre_filter": False}
+    for more in ({}, kept):
+        try:
+            return lgb.LGBMModel(**host, **more).fit(X, codes, **keywords)
+        except lgb.basic.LightGBMError as error:
+            if "num_features" not in str(error) or keywords["init_model"] is not None:
+                raise
+    alone = host | native_start(host["objective"].loss) | {"n_estimators": 1}
+    trained = lgb.LGBMClassifier(**alone).fit(X, codes, sample_weight=keywords["sample_weight"])
+    grown_natively(trained.booster_)
+    return trained
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class ClassPosterior:
             )
         class_weight = None
         if options["class_weight"] is not None:
-            class_weight = compute_class_weight(options["class_weight"], classes=classes, y=labels)
+            class_weight = _class_weight(options["class_weight"], classes, labels)
         loss = _loss(options, classes, labels, class_weight)
         weight = None if sample_weight is None else to_numpy(sample_weight).astype(np.float64)
         if weight is not None and weight.shape != codes.shape:
@@ -259,6 +259,19 @@ def _loss(
         return loss
     weighted = tuple((np.array(loss.alphas) * class_weight).tolist())
     return _focal_loss(len(classes), gamma, weighted)
+
+
+def _class_weight(given: Any, classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return scikit-learn's class weights; classes that a dict leaves out weigh 1."""
+    if not isinstance(given, Mapping):
+        return np.asarray(compute_class_weight(given, classes=classes, y=labels), np.float64)
+    names = classes.tolist()
+    unknown = [label for label in given if label not in names]
+    if unknown:
+        raise ValueError(
+            f"class_weight must have labels among the classes {names}, got {unknown[0]!r}"
+        )
+    return np.array([given.get(name, 1.0) for name in names], np.float64)
 
 
 def _focal_loss(n_classes: int, gamma: Any, alpha: Any) -> FocalLoss:

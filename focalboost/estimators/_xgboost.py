@@ -104,8 +104,13 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         return tags
 
     def get_xgb_params(self) -> dict[str, Any]:
-        """Return the parameters that are XGBoost's."""
-        return {k: v for k, v in super().get_xgb_params().items() if k not in HANDLED}
+        """Return the parameters that are XGBoost's, as a fitted model must have them."""
+        params = {k: v for k, v in super().get_xgb_params().items() if k not in HANDLED}
+        if hasattr(self, "_class_posterior"):
+            # XGBoost sets all of them on the fitted booster when one is changed: these belong to it.
+            for name in ("objective", "base_score", "num_class"):
+                params.pop(name, None)
+        return params
 
     def fit(
         self,
@@ -149,6 +154,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         if before is None and host["base_score"] is None:
             weight = None if sample_weight is None else to_numpy(sample_weight)
             host["base_score"] = objective.params(codes, weight)["base_score"]
+        host.pop("num_class", None)
         trained = _Trained(**host)
         trained.evaluate = exact.evaluate
         trained.fit(
@@ -268,8 +274,8 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         check_names(host, posterior.loss)
         follows = {"device": self.device, "nthread": self.n_jobs}
         objective = fx.objective_for(posterior.loss, self.focal_curvature, follows)
-        left_out = ("objective", "num_class")
-        given = {k: v for k, v in self.get_xgb_params().items() if v is not None}
+        left_out = ("objective", "num_class", *HANDLED)
+        given = {k: v for k, v in super().get_xgb_params().items() if v is not None}
         fx.host_params({k: v for k, v in given.items() if k not in left_out}, objective)
         return objective
 
