@@ -4,6 +4,8 @@ Each test stands for a kind of fault, which its name says. What belongs to one m
 with that module.
 """
 
+import json
+import os
 import pickle
 import subprocess
 import sys
@@ -497,3 +499,70 @@ def test_everything_can_be_imported_with_one_host(missing):
         "assert ('FocalXGBClassifier' in dir()) != ('FocalLGBMClassifier' in dir())"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestAlteredFiles:
+    """What is ours in a model file is checked before anything changes."""
+
+    ALTERED = (
+        *({"gamma": None}, {"gamma": "two"}, {"gamma": [1, 2, 3]}, {"gamma": -1}),
+        *({"alpha": [1]}, {"classes": [0]}, {"classes": [0, 1, 2]}, {"classes": [1, 1]}),
+        *({"classes": 5}, {"dtype": "nonsense"}, {"class_prior": None}, {"class_prior": [0.5]}),
+        *({"class_prior": [0.5, "x"]}, {"population_prior": [0.5, 0.2, 0.3]}, {"link": "focal"}),
+        *({"class_weight": [1, -1]}, {"class_weight": 3}),
+    )
+
+    def refuses(self, cls, path):
+        kept = cls(n_estimators=2).fit(X_TEST, y_TEST)
+        before, parameters = kept.predict_proba(X), kept.get_params()
+        with pytest.raises(ValueError, match=r"altered|cut|link|must be"):
+            kept.load_model(path)
+        assert_array_equal(kept.predict_proba(X), before)
+        assert kept.get_params() == parameters
+
+    def altered(self, text, change):
+        stored = json.loads(text) | change
+        return json.dumps(stored).replace("=", "\\u003d")
+
+    @pytest.mark.parametrize("change", ALTERED, ids=str)
+    def test_of_xgboost(self, change, tmp_path):
+        booster = FocalXGBClassifier(n_estimators=2).fit(X, y).get_booster()
+        booster.set_attr(focalboost=self.altered(booster.attr("focalboost"), change))
+        booster.save_model(tmp_path / "m.ubj")
+        self.refuses(FocalXGBClassifier, tmp_path / "m.ubj")
+
+    @pytest.mark.parametrize("change", ALTERED, ids=str)
+    def test_of_lightgbm(self, change, tmp_path):
+        path = tmp_path / "m.txt"
+        FocalLGBMClassifier(n_estimators=2).fit(X, y).save_model(path)
+        text = path.read_text(encoding="utf-8")
+        (own,) = (line for line in text.splitlines() if line.startswith("focalboost="))
+        new = "focalboost=" + self.altered(own.partition("=")[2], change)
+        path.write_text(text.replace(own, new), encoding="utf-8")
+        self.refuses(FocalLGBMClassifier, path)
+
+    @pytest.mark.parametrize("missing", ["gamma", "alpha", "classes", "dtype", "class_prior"])
+    def test_a_key_is_missing(self, missing, tmp_path):
+        booster = FocalXGBClassifier(n_estimators=2).fit(X, y).get_booster()
+        stored = json.loads(booster.attr("focalboost"))
+        del stored[missing]
+        for text in (json.dumps(stored), json.dumps(stored)[:-9], "[]", "3"):
+            booster.set_attr(focalboost=text)
+            booster.save_model(tmp_path / "m.ubj")
+            self.refuses(FocalXGBClassifier, tmp_path / "m.ubj")
+
+    @pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
+    def test_a_text_cut_short(self, part, tmp_path):
+        path = tmp_path / "m.txt"
+        FocalLGBMClassifier(n_estimators=5).fit(X, y).save_model(path)
+        text = path.read_text(encoding="utf-8")
+        trees = text[: text.index("end of trees")]
+        path.write_text(trees[: int(len(trees) * part)], encoding="utf-8")
+        self.refuses(FocalLGBMClassifier, path)
+
+    def test_a_saved_text_has_the_line_ends_that_lightgbm_reads(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(os, "linesep", "\r\n")
+        path = tmp_path / "m.txt"
+        FocalLGBMClassifier(n_estimators=2).fit(X, y).save_model(path)
+        assert b"\r" not in path.read_bytes()
+        lgb.Booster(model_file=path)

@@ -101,3 +101,20 @@ def test_linear_models_are_refused(cls, options, binary):
     fitted = make(cls, **options).fit(*single(binary))
     with pytest.raises(NotImplementedError, match="linear models cannot be converted"):
         to_onnx(fitted)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "classes"),
+    [
+        (FocalXGBClassifier, {"missing": -999.0}, "binary"),
+        (FocalXGBClassifier, {"num_parallel_tree": 3, "subsample": 0.5}, "multiclass"),
+        (FocalLGBMClassifier, {"zero_as_missing": True}, "binary"),
+    ],
+    ids=str,
+)
+def test_what_is_converted_wrongly_is_refused(cls, options, classes, request):
+    X, y = single(request.getfixturevalue(classes))
+    X = np.where(np.random.default_rng(3).random(X.shape) < 0.3, options.get("missing", 0), X)
+    fitted = make(cls, **options).fit(X.astype(np.float32), y)
+    with pytest.raises(NotImplementedError, match="probabilities differ by up to"):
+        to_onnx(fitted)

@@ -277,7 +277,16 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
                 "to their margins"
             )
         posterior = ClassPosterior.from_json(stored[1])
+        sizes = re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE)
+        trees = len(sizes[1].split()) if sizes else 0
+        if text.count("\nTree=") != trees or "\nend of trees\n" not in text:
+            raise ValueError(f"the file was cut: it should have {trees} trees and an end of trees")
         booster = lgb.Booster(model_str=text)
+        if booster.num_model_per_iteration() != posterior.loss.n_outputs:
+            raise ValueError(
+                f"the file was altered: it has {len(posterior.classes)} classes and "
+                f"{booster.num_model_per_iteration()} trees per iteration"
+            )
         self._Booster = booster
         self._n_features = self._n_features_in = booster.num_feature()
         names = booster.feature_name()

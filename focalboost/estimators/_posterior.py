@@ -155,8 +155,16 @@ class ClassPosterior:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what ``to_json`` wrote."""
-        stored = json.loads(text)
+        """Read what ``to_json`` wrote; ValueError if it is not that."""
+        try:
+            return cls._of_stored(json.loads(text))
+        except (KeyError, IndexError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"what the model says of its loss and classes was altered or cut: {error!r}"
+            ) from error
+
+    @classmethod
+    def _of_stored(cls, stored: dict[str, Any]) -> Self:
         if stored.get("link") != "canonical":
             raise ValueError(
                 "the model must be trained with link='canonical', got "
@@ -167,21 +175,35 @@ class ClassPosterior:
             tuple(value) if isinstance(value, list) else value
             for value in (stored["gamma"], stored["alpha"])
         )
-        return cls(
-            _focal_loss(len(classes), gamma, alpha),
-            classes,
-            np.array(stored["class_prior"]),
-            _array(stored["class_weight"]),
-            _array(stored["population_prior"]),
-        )
+        of_classes = {
+            name: _array(stored[name], len(classes))
+            for name in ("class_prior", "class_weight", "population_prior")
+        }
+        class_prior = of_classes.pop("class_prior")
+        if classes.ndim != 1 or len(np.unique(classes)) != len(classes) or class_prior is None:
+            raise ValueError(
+                "what the model says of its classes was altered or cut: they must be different, and "
+                f"have frequencies, got {stored['classes']} and {stored['class_prior']}"
+            )
+        loss = _focal_loss(len(classes), gamma, alpha)
+        return cls(loss, classes, class_prior, **of_classes)
 
 
 def _listed(values: NDArray[np.float64] | None) -> list[float] | None:
     return None if values is None else list(values.tolist())
 
 
-def _array(values: list[float] | None) -> NDArray[np.float64] | None:
-    return None if values is None else np.array(values)
+def _array(values: list[float] | None, n: int) -> NDArray[np.float64] | None:
+    if values is None:
+        return None
+    array = np.array(values)
+    numbers = array.dtype.kind in "iuf" and array.shape == (n,)
+    if not numbers or not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError(
+            "what the model says of its classes was altered or cut: it needs "
+            f"{n} positive numbers, got {values}"
+        )
+    return array.astype(np.float64)
 
 
 def _labels(y: ArrayLike) -> NDArray[Any]:
