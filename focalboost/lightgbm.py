@@ -106,6 +106,11 @@ class Objective(Immutable):
         """
         y, margin, w, _ = _rounds.read(a, b, sample_weight)
         k = self.loss.n_outputs
+        if k == 1 and np.ndim(margin) != 1:
+            raise ValueError(
+                f"margin must have shape (n,) for a binary loss, got {np.shape(margin)}: LightGBM has "
+                "one target; for several classes use SoftmaxFocalLoss"
+            )
         factor = 1.0 if k == 1 else k / (k - 1)
         # LightGBM copies other dtypes, and reads any other layout as if it were F order.
         host: dict[str, Any] = {"factor": factor, "order": "F", "n_threads": self.n_threads}

@@ -131,7 +131,8 @@ class FocalLoss(Immutable, ABC):
         Returns
         -------
         gradient, curvature : arrays of the shape and dtype of the margin
-            The curvature is at least 1e-16 before weights (alpha and sample_weight) are applied.
+            The curvature is at least 1e-16 before weights (alpha and sample_weight) are applied. Weights
+            below 1e-22 can let it underflow to 0 in single precision.
 
         Raises
         ------

@@ -37,6 +37,8 @@ RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 LINK = "focalboost_link"
 """The attribute of a booster that says which link its margins have."""
 
+_LOSS = "focalboost_loss"  # with link="focal": gamma and alpha of each label
+
 
 @dataclass(frozen=True)
 class Objective(Immutable):
@@ -326,7 +328,7 @@ def train(
         xgb_model=before,
         **host_keywords,
     )
-    booster.set_attr(**{LINK: loss.link})
+    booster.set_attr(**says(loss))
     return booster
 
 
@@ -361,7 +363,7 @@ def _train_arrays(
         evals=evals,
         **host_keywords,
     )
-    booster.set_attr(**{LINK: objective.loss.link})
+    booster.set_attr(**says(objective.loss))
     return booster
 
 
@@ -387,10 +389,10 @@ def _with_intercept(
     """Return the parameters, with the data's intercept unless a model is continued, and that model."""
     if xgb_model is None:
         return {**_start(objective, dtrain), **host}, None
-    return host, continued(xgb_model, objective.loss.link, host)
+    return host, continued(xgb_model, objective.loss, host)
 
 
-def continued(xgb_model: Any, link: str, host: Mapping[str, Any]) -> xgb.Booster:
+def continued(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.Booster:
     """Return a copy of the model to be continued, or raise if it cannot be.
 
     It has no best iteration: XGBoost would keep that of the earlier run, and predict with it.
@@ -402,18 +404,36 @@ def continued(xgb_model: Any, link: str, host: Mapping[str, Any]) -> xgb.Booster
         )
     given = isinstance(xgb_model, xgb.Booster)
     model = xgb_model.copy() if given else xgb.Booster(model_file=xgb_model)
-    check_link(model, link)
+    _check_same_scale(model, loss)
     model.set_attr(best_iteration=None, best_score=None)
     return model
 
 
-def check_link(booster: xgb.Booster, link: str) -> None:
-    """Refuse to continue a model whose margins have another link; models of others do not say."""
+def says(loss: FocalLoss) -> dict[str, str]:
+    """Return the attributes of a booster that say what its margins mean.
+
+    With the canonical link they are log-odds of the posterior whatever gamma and alpha are.
+    """
+    attributes: dict[str, str] = {LINK: loss.link}
+    if loss.link == "focal":
+        attributes[_LOSS] = repr((loss.gammas, loss.alphas))
+    return attributes
+
+
+def _check_same_scale(booster: xgb.Booster, loss: FocalLoss) -> None:
+    """Refuse to continue a model whose margins mean something else; models of others do not say."""
     before = booster.attr(LINK)
-    if before not in (None, link):
+    if before not in (None, loss.link):
         raise ValueError(
-            f"link must be that of the model to be continued, {before!r}, got {link!r}: the same margin "
-            "stands for another posterior"
+            f"link must be that of the model to be continued, {before!r}, got {loss.link!r}: the same "
+            "margin stands for another posterior"
+        )
+    of_model, own = booster.attr(_LOSS), says(loss).get(_LOSS)
+    if own is not None and of_model not in (None, own):
+        raise ValueError(
+            f"gamma and alpha must be those of the model to be continued, {of_model}, got {own}: with "
+            "link='focal' the same margin stands for another posterior; with link='canonical' they may "
+            "change"
         )
 
 

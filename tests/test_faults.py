@@ -173,6 +173,21 @@ class TestContinuedTraining:
         plain = cls(n_estimators=5).fit(*thin(80))
         cls(n_estimators=5).fit(*thin(10), **{keyword: plain})
 
+    def test_gamma_and_alpha_are_part_of_the_papers_margin(self):
+        data = xgb.DMatrix(X, y)
+        first = fx.train(XGBOOST, data, 5, loss=BinaryFocalLoss(2.0, 0.3))
+        for other in (BinaryFocalLoss(1.0, 0.3), BinaryFocalLoss(2.0)):
+            with pytest.raises(ValueError, match="gamma and alpha must be those of the model"):
+                fx.train(XGBOOST, data, 1, loss=other, xgb_model=first)
+        same = BinaryFocalLoss((2.0, 2.0), (0.7, 0.3))
+        assert fx.train(XGBOOST, data, 1, loss=same, xgb_model=first).num_boosted_rounds() == 6
+        # With the canonical link the margins are log-odds with any of them.
+        first = fx.train(XGBOOST, data, 5, loss=BinaryFocalLoss(2.0, 0.3, link="canonical"))
+        other = BinaryFocalLoss(0.5, link="canonical")
+        empty = {**XGBOOST, "eta": 1e-9}
+        more = fx.train(empty, data, 1, loss=other, xgb_model=first)
+        assert_allclose(more.predict(data), first.predict(data), rtol=1e-5)
+
     def test_a_log_loss_model_may_be_continued_on_its_own_scale(self):
         plain = lgb.LGBMClassifier(n_estimators=20, verbosity=-1, reg_lambda=1.0).fit(X, y)
         more = FocalLGBMClassifier(n_estimators=1, learning_rate=1e-9, verbosity=-1)
@@ -566,3 +581,9 @@ class TestAlteredFiles:
         FocalLGBMClassifier(n_estimators=2).fit(X, y).save_model(path)
         assert b"\r" not in path.read_bytes()
         lgb.Booster(model_file=path)
+
+
+def test_lightgbm_has_one_target():
+    two = np.c_[y, 1 - y]
+    with pytest.raises(ValueError, match=r"margin must have shape \(n,\) for a binary loss"):
+        fl.Objective(LOSS)(two, np.zeros(two.shape))

@@ -136,7 +136,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         before: xgb.Booster | None = None
         if xgb_model is not None:
             given = xgb_model.get_booster() if isinstance(xgb_model, xgb.XGBModel) else xgb_model
-            before = fx.continued(given, posterior.loss.link, host)
+            before = fx.continued(given, posterior.loss, host)
             check_continued("xgb_model", _stored(before), posterior)
         objective = self._objective(host, posterior)
         builtin, own, last = _split(self.eval_metric, posterior)
@@ -170,7 +170,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             feature_weights=feature_weights,
         )
         booster = trained.get_booster()
-        booster.set_attr(**{KEY: posterior.to_json(), fx.LINK: posterior.loss.link})
+        booster.set_attr(**{KEY: posterior.to_json(), **fx.says(posterior.loss)})
         self._Booster = booster
         self.evals_result_ = getattr(trained, "evals_result_", {})
         self._adopt(posterior)
