@@ -146,9 +146,21 @@ class TestContinuedTraining:
         first.save_model(tmp_path / "m.ubj")
         data = xgb.DMatrix(X, y)
         again = fx.train(XGBOOST, data, 3, loss=first.loss_, xgb_model=str(tmp_path / "m.ubj"))
-        assert_array_equal(
-            again.predict(data), again.predict(data, iteration_range=(0, rounds - 57))
-        )
+        assert again.num_boosted_rounds() == before + 1 + 3
+        all_trees = again.predict(data, iteration_range=(0, before + 4))
+        assert_array_equal(again.predict(data), all_trees)
+
+    def test_a_saved_file_ends_with_the_best_iteration(self, tmp_path):
+        fitted = self.stopped()
+        fitted.save_model(tmp_path / "m.ubj")
+        plain = xgb.Booster(model_file=tmp_path / "m.ubj")
+        assert plain.num_boosted_rounds() == fitted.best_iteration + 1
+        assert fitted.get_booster().num_boosted_rounds() == fitted.best_iteration + 6
+        data = xgb.DMatrix(X_TEST)
+        assert_allclose(plain.predict(data), fitted.predict_proba(X_TEST)[:, 1], rtol=1e-6)
+        loaded = FocalXGBClassifier().load_model(tmp_path / "m.ubj")
+        assert loaded.best_iteration == fitted.best_iteration
+        assert_array_equal(loaded.predict_proba(X_TEST), fitted.predict_proba(X_TEST))
 
     def test_the_estimator_refuses_base_score_too(self):
         first = FocalXGBClassifier(n_estimators=3).fit(X, y)

@@ -230,6 +230,27 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         """Labels in sorted order, shape (K,)."""
         return self.class_posterior_.classes
 
+    def save_model(self, fname: Any) -> None:
+        """Write the model in XGBoost's format, with an attribute that ``load_model`` reads.
+
+        Trees after ``best_iteration`` are left out: treelite and other programs would use them.
+
+        Parameters
+        ----------
+        fname : path
+        """
+        booster = self.get_booster()
+        best = booster.attr("best_iteration")
+        if best is None:
+            super().save_model(fname)
+            return
+        self._Booster = booster[: int(best) + 1]
+        self._Booster.set_attr(**booster.attributes())
+        try:
+            super().save_model(fname)
+        finally:
+            self._Booster = booster
+
     def load_model(self, fname: Any) -> Self:  # type: ignore[override]
         """Load what ``save_model`` wrote, or any booster of a fitted FocalXGBClassifier; return self.
 
@@ -293,8 +314,10 @@ class _Trained(xgb.XGBClassifier):
     evaluate: Callable[..., Any]
 
     def _configure_fit(self, *args: Any, **keywords: Any) -> Any:
-        model, _, params, feature_weights = super()._configure_fit(*args, **keywords)
-        return model, self.evaluate, params, feature_weights
+        model, _, *others = super()._configure_fit(
+            *args, **keywords
+        )  # versions differ in the others
+        return model, self.evaluate, *others
 
 
 @dataclass(frozen=True)
