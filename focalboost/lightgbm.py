@@ -315,16 +315,24 @@ def cv(
         folds.update({id(data): (data, intercepts[-1]) for data in (train_fold, test_fold)})
         return train_fold, test_fold, fold_params
 
-    results = lgb.cv(
-        {**host, "objective": start.moves(objective)},
-        train_set,
-        num_boost_round,
-        feval=[start.moves(function) for function in fevals],
-        init_model=init_model,
-        fpreproc=keep_intercept,
-        return_cvbooster=return_cvbooster,
-        **host_keywords,
-    )
+    try:
+        results = lgb.cv(
+            {**host, "objective": start.moves(objective)},
+            train_set,
+            num_boost_round,
+            feval=[start.moves(function) for function in fevals],
+            init_model=init_model,
+            fpreproc=keep_intercept,
+            return_cvbooster=return_cvbooster,
+            **host_keywords,
+        )
+    except lgb.basic.LightGBMError as error:
+        if "num_features" not in str(error):
+            raise
+        raise ValueError(
+            "train_set must have a feature that can be split in every fold: all are constant, or "
+            "min_data_in_leaf is too large. LightGBM cannot cross-validate a custom objective then"
+        ) from error
     if return_cvbooster:
         boosters: Any = results["cvbooster"]
         for booster, intercept in zip(boosters.boosters, intercepts, strict=True):

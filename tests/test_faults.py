@@ -447,6 +447,11 @@ class TestConstantFeatures:
         expected = share[1] if loss.n_outputs == 1 else share
         assert_allclose(loss.posterior(z[0]), expected, rtol=1e-5)
 
+    def test_cv_of_lightgbm_says_why_it_cannot(self):
+        data = lgb.Dataset(np.zeros((len(y), 3)), y)
+        with pytest.raises(ValueError, match="must have a feature that can be split"):
+            fl.cv(LIGHTGBM, data, 3, loss=LOSS, nfold=2)
+
     @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
     @pytest.mark.parametrize("classes", [2, 3])
     def test_estimators(self, cls, classes):
