@@ -47,6 +47,7 @@ def write():
     (FOLDER / "predicted.json").write_text(json.dumps(predicted), encoding="utf-8", newline="\n")
 
 
+@pytest.mark.filterwarnings("ignore")  # the hosts warn of pickles of another version of theirs
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("host", CLASSES)
 @pytest.mark.parametrize("how", ["load_model", "pickle"])

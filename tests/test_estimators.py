@@ -201,6 +201,8 @@ class TestProbabilities:
     @both
     def test_gamma_zero_exact_is_the_native_model_and_gamma_two_is_not(self, cls, each_table):
         X, y = each_table
+        if cls is FocalXGBClassifier and len(np.unique(y)) > 2 and xgb.__version__ < "3.2":
+            pytest.skip("XGBoost's own softprob starts all classes at .5")
         native = HOSTS[cls](n_estimators=20, n_jobs=1, learning_rate=0.3, **QUIET[cls])
         native.fit(X, y.astype(int))
         same = make(cls, focal_gamma=0.0, focal_curvature="exact").fit(X, y)

@@ -126,6 +126,10 @@ def test_shap_values_are_log_odds(cls, table):
         assert_allclose(softmax(total, axis=1), probability, atol=1e-5)
 
 
+@pytest.mark.skipif(
+    lgb.__version__ < "4.7",
+    reason="LightGBM's own models lose their objective in refit from a text",
+)
 def test_refit_keeps_probabilities_calibrated(binary):
     """LightGBM refits a finalized model with log loss, whose margins mean the same."""
     X, y = binary
