@@ -82,9 +82,7 @@ def grown_natively(booster: lgb.Booster) -> lgb.Booster:
     """Make constants of value 0 without a link, for ``finalize``, of a model with ``native_start``."""
     text = re.sub(r"^objective=.*\n", "", booster.model_to_string(), flags=re.MULTILINE)
     text = re.sub(r"^leaf_value=.*$", "leaf_value=0", text, flags=re.MULTILINE)
-    sizes = " ".join(str(len(tree.encode())) for tree in _TREE.findall(text))
-    text = re.sub(r"^tree_sizes=.*$", f"tree_sizes={sizes}", text, flags=re.MULTILINE)
-    return booster.model_from_string(text)
+    return booster.model_from_string(_with_trees(text, _TREE.findall(text)))
 
 
 def native_start(loss: FocalLoss) -> dict[str, Any]:
@@ -118,6 +116,11 @@ def _with_shift(text: str, shift: NDArray[np.float64], exact: list[dict[str, Any
         inner = dict(_inner_values(tree["tree_structure"]))
         values = {"internal_value": [inner[i] for i in sorted(inner)]}
         trees[index] = _shifted(trees[index], constant, values)
+    return _with_trees(text, trees)
+
+
+def _with_trees(text: str, trees: list[str]) -> str:
+    """Return the model with these trees, and with their sizes in its header."""
     sizes = " ".join(str(len(tree.encode())) for tree in trees)
     head = re.sub(
         r"^tree_sizes=.*$",

@@ -116,7 +116,7 @@ def _fused(
     """Ask the compiled kernel; None if the formulas must answer, which also name what is wrong."""
     host |= {"binary": loss.n_outputs == 1, "curvature": curvature}
     if loss.link == "canonical":
-        host["table"] = _tables.table(loss.gammas, loss.label_weights, loss.n_outputs)
+        host["table"] = _tables.of(loss)
         if host["table"] is None:
             return None
     return _kernel.derivatives(y, margin, sample_weight, loss.gammas, loss.label_weights, **host)
@@ -180,7 +180,7 @@ class Rows:
                 weights = _validation.sample_weight(w, shape[0], like)
             table = None
             if loss.link == "canonical":
-                table = _tables.table(loss.gammas, loss.label_weights, loss.n_outputs)
+                table = _tables.of(loss)
                 if table is None:
                     raise ValueError(
                         f"gamma must be at most {_tables.LARGEST_GAMMA:g} with link='canonical' on "

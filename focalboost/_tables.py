@@ -9,13 +9,16 @@ h^4 / 384 times the largest fourth derivative there.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from focalboost import _canonical
 from focalboost._kernel import Table
+
+if TYPE_CHECKING:
+    from focalboost.losses import FocalLoss
 
 # As in formulas.hpp.
 _PIECES_BINARY, _PIECES_SOFTMAX = 64, 256  # an octave
@@ -34,6 +37,11 @@ def table(gamma: tuple[float, ...], alpha: tuple[float, ...], n_outputs: int) ->
         (g0, g1), (a0, a1) = gamma, alpha
         return binary((g0, g1), (a0, a1))
     return softmax(gamma)
+
+
+def of(loss: FocalLoss) -> Table | None:
+    """Return the table of a loss with the canonical link."""
+    return table(loss.gammas, loss.label_weights, loss.n_outputs)
 
 
 def distances(octaves: int, pieces: int) -> NDArray[np.float64]:

@@ -302,8 +302,8 @@ def cv(
     if own_start:
         _intercept(loss, train_set)  # refuses a single class, on which no fold could be trained
     intercepts: list[NDArray[np.float64] | None] = []
-    folds: dict[int, tuple[lgb.Dataset, NDArray[np.float64] | None]] = {}
-    start = _Start(lambda data: folds[id(data)][1])
+    folds: dict[lgb.Dataset, NDArray[np.float64] | None] = {}
+    start = _Start(folds.__getitem__)
     fevals = _fevals(loss, host, feval)
 
     def keep_intercept(train_fold: lgb.Dataset, test_fold: lgb.Dataset, fold_params: Any) -> Any:
@@ -312,7 +312,7 @@ def cv(
         train_fold.construct()
         test_fold.construct()
         intercepts.append(_intercept(loss, train_fold) if own_start else None)
-        folds.update({id(data): (data, intercepts[-1]) for data in (train_fold, test_fold)})
+        folds.update(dict.fromkeys((train_fold, test_fold), intercepts[-1]))
         return train_fold, test_fold, fold_params
 
     try:

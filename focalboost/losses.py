@@ -462,7 +462,7 @@ class BinaryFocalLoss(FocalLoss):
 
     def _canonical(self, positive: Array, u: Array, *, single: bool) -> _canonical.Derivatives:
         single = single and isinstance(u, np.ndarray)
-        table = _tables.table(self.gammas, self.label_weights, 1) if single else None
+        table = _tables.of(self) if single else None
         weight = _tables.weight(u, table) if table else _canonical.weight(u, *self._pairs())
         return _canonical.binary_derivatives(positive, u, *weight)
 

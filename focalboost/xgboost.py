@@ -595,7 +595,7 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
     if builtin := [name for name in named if name != metrics.NAME]:
         host["eval_metric"] = given if isinstance(given, str) else builtin
     if objective.loss.link == "focal":
-        refuse_metrics_of_scores(builtin)
+        _refuse_metrics_of_scores(builtin)
     n_classes = objective.loss.n_outputs
     allowed = (None, 0, 1) if n_classes == 1 else (None, n_classes)
     if host.get("num_class") not in allowed:
@@ -609,9 +609,14 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
     return host
 
 
-def refuse_metrics_of_scores(names: Sequence[str]) -> None:
+def is_ranking(metric: str) -> bool:
+    """Tell whether XGBoost's metric is one of RANKING; names like "ndcg@3-" have a cut and a sign."""
+    return metric.split("@")[0].rstrip("-") in RANKING
+
+
+def _refuse_metrics_of_scores(names: Sequence[str]) -> None:
     """Refuse metrics that XGBoost would compute as if scores were probabilities."""
-    wrong = [name for name in names if name.split("@")[0].rstrip("-") not in RANKING]
+    wrong = [name for name in names if not is_ranking(name)]
     if wrong:
         raise ValueError(
             f"eval_metric must be one of {', '.join(RANKING)} with link='focal', got {wrong[0]!r}: "

@@ -7,8 +7,6 @@ with that module.
 import json
 import os
 import pickle
-import subprocess
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import lightgbm as lgb
@@ -28,6 +26,7 @@ from focalboost import (
     _kernel,
 )
 from focalboost.metrics import focal_loss
+from tests.processes import run_python
 
 LOSS = BinaryFocalLoss(2.0)
 LIGHTGBM = {"verbosity": -1, "lambda_l2": 1.0, "num_threads": 1, "seed": 1, "num_leaves": 7}
@@ -530,7 +529,7 @@ def test_everything_can_be_imported_with_one_host(missing):
         "from focalboost import *\n"
         "assert ('FocalXGBClassifier' in dir()) != ('FocalLGBMClassifier' in dir())"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_python("-c", code)
 
 
 class TestAlteredFiles:

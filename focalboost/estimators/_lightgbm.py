@@ -344,10 +344,10 @@ def _trained(
     """
     # LightGBM grows a constant with its own objectives. With a custom one it fails, unless it keeps the
     # features that cannot be split, and always if all features are constant.
-    kept: dict[str, Any] = {} if "feature_pre_filter" in host else {"feature_pre_filter": False}
-    for more in ({}, kept):
+    tries = [host] if "feature_pre_filter" in host else [host, host | {"feature_pre_filter": False}]
+    for parameters in tries:
         try:
-            return lgb.LGBMModel(**host, **more).fit(X, codes, **keywords)
+            return lgb.LGBMModel(**parameters).fit(X, codes, **keywords)
         except lgb.basic.LightGBMError as error:
             if "num_features" not in str(error) or keywords["init_model"] is not None:
                 raise

@@ -314,9 +314,8 @@ class _Trained(xgb.XGBClassifier):
     evaluate: Callable[..., Any]
 
     def _configure_fit(self, *args: Any, **keywords: Any) -> Any:
-        model, _, *others = super()._configure_fit(
-            *args, **keywords
-        )  # versions differ in the others
+        # XGBoost's versions differ in the others.
+        model, _, *others = super()._configure_fit(*args, **keywords)
         return model, self.evaluate, *others
 
 
@@ -351,7 +350,7 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any],
             own.append(_UsersMetric(posterior, metric))
         elif (ours := _metrics.named(metric, posterior)) is not None:
             own.append(ours)
-        elif metric.split("@")[0].rstrip("-") in fx.RANKING:
+        elif fx.is_ranking(metric):
             builtin.append(metric)
         else:
             raise ValueError(
