@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from focalboost._scale import says
 from focalboost.losses import FocalLoss, check_loss
 
 
@@ -53,9 +55,17 @@ def finalize(
 
     Notes
     -----
+    The model also says which link its margins have, in its parameters, where LightGBM keeps it.
     ``Booster.refit`` of a finalized model uses log loss.
     """
     check_loss(loss)
+    return rewrite(booster, loss, init_score, says(loss))
+
+
+def rewrite(
+    booster: lgb.Booster, loss: FocalLoss, init_score: ArrayLike | None, notes: Mapping[str, str]
+) -> lgb.Booster:
+    """Finalize, and write ``notes`` into the model."""
     k = loss.n_outputs
     if booster.num_trees() == 0:
         raise ValueError("booster must have trees, got none: there is no model to finalize")
@@ -71,11 +81,44 @@ def finalize(
             "booster must not have a link yet, got a native or already finalized model"
         )
     exact = booster.dump_model(num_iteration=1)["tree_info"]
-    rewritten = _with_link(_with_shift(text, shift, exact), k)
+    rewritten = with_notes(_with_link(_with_shift(text, shift, exact), k), notes)
     _check_rewritten(text, exact, shift, rewritten)
     booster.model_from_string(rewritten)
     booster.params["objective"] = "binary" if k == 1 else "multiclass"  # onnxmltools reads it
     return booster
+
+
+_PARAMETERS = "\nparameters:\n"
+_NOTE = re.compile(r"^\[(focalboost\w*): (.*)\]\n", re.MULTILINE)
+
+
+def with_notes(text: str, notes: Mapping[str, str]) -> str:
+    """Write lines ``[name: note]`` among the parameters of a model's text.
+
+    LightGBM ignores parameters that it does not know in a model, and writes them again. Names begin
+    with ``focalboost``.
+    """
+    head, mark, parameters = text.rpartition(_PARAMETERS)
+    if not mark:
+        raise RuntimeError(
+            f"this version of LightGBM ({lgb.__version__}) writes models without parameters, where "
+            "gamma and classes would stand"
+        )
+    parameters = _NOTE.sub(lambda line: "" if line[1] in notes else line[0], parameters)
+    lines = "".join(f"[{name}: {note}]\n" for name, note in notes.items())
+    return head + mark + lines + parameters
+
+
+def notes_of(model: lgb.Booster | str | Path) -> dict[str, str]:
+    """Return the notes in a model or its file; none in models of others."""
+    if not isinstance(model, lgb.Booster):
+        model = lgb.Booster(model_file=model)
+    return read_notes(model.model_to_string(num_iteration=1))
+
+
+def read_notes(text: str) -> dict[str, str]:
+    """Return the notes in a model's text."""
+    return dict(_NOTE.findall(text.rpartition(_PARAMETERS)[2]))
 
 
 def grown_natively(booster: lgb.Booster) -> lgb.Booster:

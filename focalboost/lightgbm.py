@@ -18,10 +18,10 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from focalboost import _rounds, _validation, metrics
+from focalboost import _rounds, _scale, _validation, metrics
 from focalboost._curvature import POLICIES, Curvature
 from focalboost._immutable import Immutable
-from focalboost._lightgbm_model import finalize, grown_natively, native_start
+from focalboost._lightgbm_model import finalize, grown_natively, native_start, notes_of
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["Metric", "Objective", "cv", "finalize", "train"]
@@ -175,7 +175,8 @@ def train(
         metric, or with ``first_metric_only`` the first.
     init_model : str, Path or Booster, optional
         Continue from this model; its margins take the place of the intercept, and must have the link
-        of ``loss`` (a LightGBM model does not say which link it has).
+        of ``loss``. Models of this module say which link they have, and with ``link="focal"`` gamma and
+        alpha, which must be the same then.
     keep_training_booster : False
         True cannot work: the finished model is rewritten with its intercept, which ends training.
     **host_keywords
@@ -191,7 +192,8 @@ def train(
     ------
     ValueError
         Before any training: labels outside the allowed ones or of a single class; weights negative,
-        not finite or all zero; a contradicting ``objective`` or ``num_class``; parameters that cannot
+        not finite or all zero; a contradicting ``objective`` or ``num_class``; an ``init_model`` with
+        margins of another scale; parameters that cannot
         work with a custom objective (rf boosting, scale_pos_weight, is_unbalance, built-in metrics of
         probabilities, several machines, DART with train_set among the valid sets).
     TypeError
@@ -221,6 +223,7 @@ def train(
             "valid_sets must not contain train_set with boosting='dart': to evaluate a custom metric on "
             "it LightGBM drops trees once more and leaves them negated in the model"
         )
+    _check_continued(init_model, loss)
     _prepare(train_set, valid, host, loss, construct=init_model is None)
     starts = [(data, data.init_score) for data in (train_set, *valid)]
     intercept = None
@@ -297,6 +300,7 @@ def cv(
     objective = objective_for(loss, curvature, params)
     _refuse_fobj(host_keywords)
     host = host_params(params, objective)
+    _check_continued(init_model, loss)
     _prepare(train_set, [], host, loss, construct=init_model is None)
     own_start = init_model is None and not _has_start(train_set)
     if own_start:
@@ -477,6 +481,11 @@ def _check_data(data: lgb.Dataset, loss: FocalLoss, name: str) -> None:
         raise ValueError(f"labels must be set on {name}, got a Dataset without labels")
     loss.check_labels(y)
     _validation.sample_weight(_weight(data), len(y), np.empty(0, np.float64))
+
+
+def _check_continued(init_model: Any, loss: FocalLoss) -> None:
+    if init_model is not None:
+        _scale.check_continued(notes_of(init_model), loss)
 
 
 def _intercept(loss: FocalLoss, data: lgb.Dataset) -> NDArray[np.float64]:

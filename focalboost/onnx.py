@@ -70,6 +70,11 @@ def to_onnx(classifier: Any) -> Any:
             f"classifier must be a FocalXGBClassifier or FocalLGBMClassifier, got {classifier!r}"
         )
     posterior, n_features = classifier.class_posterior_, _n_features(classifier)
+    if posterior.n_targets > 1:
+        raise NotImplementedError(
+            "the model must have one target: the converter for XGBoost knows no others; train and "
+            "convert one estimator per target"
+        )
     k = len(posterior.classes)
     trees, opsets = _trees(classifier)
     nodes = [

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +21,15 @@ import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
 from xgboost import collective
 
-from focalboost import _binary, _rounds, _validation, _xgboost_arrays, metrics
+from focalboost import (
+    _binary,
+    _rounds,
+    _scale,
+    _softmax,
+    _validation,
+    _xgboost_arrays,
+    metrics,
+)
 from focalboost._curvature import POLICIES, Curvature
 from focalboost._immutable import Immutable
 from focalboost._kernel import cuda
@@ -33,11 +41,6 @@ __all__ = ["Arrays", "Metric", "Objective", "cv", "train"]
 
 RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 """XGBoost's metrics that depend on the order of the margins only; it maximises them."""
-
-LINK = "focalboost_link"
-"""The attribute of a booster that says which link its margins have."""
-
-_LOSS = "focalboost_loss"  # with link="focal": gamma and alpha of each label
 
 
 @dataclass(frozen=True)
@@ -150,16 +153,35 @@ class Objective(Immutable):
         }
         if self.loss.n_outputs > 1:
             params["num_class"] = self.loss.n_outputs
-            # Plain floats: XGBoost refuses NumPy scalars here.
-            params["base_score"] = [float(z) for z in self.loss.intercept(y, sample_weight)]
-            return params
         labels = to_numpy(y)
-        if labels.ndim == 2:
-            columns = [self.loss.intercept(column, sample_weight) for column in labels.T]
-            params["base_score"] = [_score(z) for z in columns]
+        if self.loss.n_outputs == 1 and labels.ndim == 2:
+            intercept = [self.loss.intercept(column, sample_weight) for column in labels.T]
         else:
-            params["base_score"] = _score(self.loss.intercept(labels, sample_weight))
-        return params
+            intercept = self.loss.intercept(labels, sample_weight)
+        return params | {"base_score": base_score(self.loss, intercept)}
+
+
+def base_score(loss: FocalLoss, intercept: ArrayLike) -> float | list[float]:
+    """Return the intercept, of each target or class if there are several, as XGBoost's parameter."""
+    margins = np.asarray(intercept, dtype=np.float64)
+    if loss.n_outputs == 1:
+        scores = _binary.terms(margins).p
+        return [float(p) for p in scores] if scores.ndim else float(scores)
+    if _softprob_starts_from_scores():
+        margins = _softmax.terms(margins[None]).p[0]
+    # Plain floats: XGBoost refuses NumPy scalars here.
+    return [float(z) for z in margins]
+
+
+@cache
+def _softprob_starts_from_scores() -> bool:
+    """Tell whether XGBoost reads base_score of several classes as scores; up to 3.4 they are margins."""
+    given = np.array([0.2, 0.3, 0.5])
+    params = {"objective": "multi:softprob", "num_class": 3, "base_score": given.tolist()}
+    one_row = xgb.DMatrix(np.zeros((1, 1)), label=[0], nthread=1)
+    stump = {"max_depth": 1, "eta": 1e-12, "nthread": 1}
+    margin = xgb.train(params | stump, one_row, 1).predict(one_row, output_margin=True)[0]
+    return bool(np.abs(np.diff(margin) - np.diff(given)).max() > 1e-3)
 
 
 class _OneRun:
@@ -188,10 +210,6 @@ def _like_margin(y: NDArray[Any], shape: tuple[int, ...], loss: FocalLoss) -> ND
 
 def _native_name(loss: FocalLoss) -> str:
     return "binary:logistic" if loss.n_outputs == 1 else "multi:softprob"
-
-
-def _score(z: float) -> float:
-    return float(_binary.terms(np.float64(z)).p)
 
 
 @dataclass(frozen=True)
@@ -328,7 +346,7 @@ def train(
         xgb_model=before,
         **host_keywords,
     )
-    booster.set_attr(**says(loss))
+    booster.set_attr(**_scale.says(loss))
     return booster
 
 
@@ -363,7 +381,7 @@ def _train_arrays(
         evals=evals,
         **host_keywords,
     )
-    booster.set_attr(**says(objective.loss))
+    booster.set_attr(**_scale.says(objective.loss))
     return booster
 
 
@@ -404,37 +422,9 @@ def continued(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.B
         )
     given = isinstance(xgb_model, xgb.Booster)
     model = xgb_model.copy() if given else xgb.Booster(model_file=xgb_model)
-    _check_same_scale(model, loss)
+    _scale.check_continued(model.attributes(), loss)
     model.set_attr(best_iteration=None, best_score=None)
     return model
-
-
-def says(loss: FocalLoss) -> dict[str, str]:
-    """Return the attributes of a booster that say what its margins mean.
-
-    With the canonical link they are log-odds of the posterior whatever gamma and alpha are.
-    """
-    attributes: dict[str, str] = {LINK: loss.link}
-    if loss.link == "focal":
-        attributes[_LOSS] = repr((loss.gammas, loss.alphas))
-    return attributes
-
-
-def _check_same_scale(booster: xgb.Booster, loss: FocalLoss) -> None:
-    """Refuse to continue a model whose margins mean something else; models of others do not say."""
-    before = booster.attr(LINK)
-    if before not in (None, loss.link):
-        raise ValueError(
-            f"link must be that of the model to be continued, {before!r}, got {loss.link!r}: the same "
-            "margin stands for another posterior"
-        )
-    of_model, own = booster.attr(_LOSS), says(loss).get(_LOSS)
-    if own is not None and of_model not in (None, own):
-        raise ValueError(
-            f"gamma and alpha must be those of the model to be continued, {of_model}, got {own}: with "
-            "link='focal' the same margin stands for another posterior; with link='canonical' they may "
-            "change"
-        )
 
 
 def cv(
@@ -512,19 +502,26 @@ class ExactMetrics(xgb.callback.TrainingCallback):
     """
 
     def __init__(self, metrics: Sequence[Callable[[Any, xgb.DMatrix], Any]]) -> None:
-        self._metrics = list(metrics)
+        self._custom = list(metrics)
         self._values: dict[str, list[float]] = {}
         self.of_folds: dict[str, list[float]] = {}  # the columns of cv
 
     def evaluate(self, margin: Any, data: xgb.DMatrix) -> list[tuple[str, float]]:
         """Return (name, value) of every metric."""
         results: list[tuple[str, float]] = []
-        for metric in self._metrics:
+        for metric in self._custom:
             returned = metric(margin, data)
             results += returned if isinstance(returned, list) else [returned]
+        self.record(results)
+        return results
+
+    def record(self, results: Sequence[tuple[str, float]]) -> None:
+        """Keep the full values of one data set until the end of the round."""
+        names = [name for name, _ in results]
+        if len(set(names)) < len(names):
+            raise ValueError(f"custom metrics must have names of their own, got {names}")
         for name, value in results:
             self._values.setdefault(name, []).append(float(value))
-        return results
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
         """Replace the last entry of each history."""

@@ -23,6 +23,7 @@ from focalboost import (
     SoftmaxFocalLoss,
     _kernel,
     _rounds,
+    _scale,
     metrics,
 )
 from focalboost._kernel import cuda
@@ -258,7 +259,7 @@ class TestTraining:
         objective = fx.Objective(loss, device="cuda")
         run = objective if kind is fx.Objective else fx._OneRun(objective)
         booster = xgb.train({**objective.params(y, w), **XGBOOST}, d, 10, obj=fetched(run))
-        booster.set_attr(**fx.says(loss))
+        booster.set_attr(**_scale.says(loss))
         assert bytes(booster.save_raw()) == bytes(expected.save_raw())
         assert len(cupy.log) == 10 + 4  # margins; labels, weights, gamma, alpha
 

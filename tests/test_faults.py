@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 from concurrent.futures import Future, ThreadPoolExecutor
+from textwrap import dedent
 
 import lightgbm as lgb
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import BaggingClassifier
 
 import focalboost.lightgbm as fl
 import focalboost.xgboost as fx
@@ -26,6 +28,7 @@ from focalboost import (
     _kernel,
 )
 from focalboost.metrics import focal_loss
+from tests.classifiers import HOSTS, both, make
 from tests.processes import run_python
 
 LOSS = BinaryFocalLoss(2.0)
@@ -184,6 +187,53 @@ class TestContinuedTraining:
         plain = cls(n_estimators=5).fit(*thin(80))
         cls(n_estimators=5).fit(*thin(10), **{keyword: plain})
 
+    @pytest.mark.parametrize("form", ["estimator", "booster", "path"])
+    @pytest.mark.parametrize(
+        ("labels", "options", "message"),
+        [
+            (y + 1, {}, "must have the classes of y"),
+            (np.where(y == 1, "a", "b"), {}, "must have the classes of y"),
+            (y, {"population_prior": 0.01}, "must have about the class frequencies"),
+        ],
+    )
+    @both
+    def test_in_any_form(self, cls, labels, options, message, form, tmp_path):
+        kept = np.flatnonzero((y == 1) | (np.arange(len(y)) % 4 == 0)) if options else slice(None)
+        first = make(cls).fit(X[kept], y[kept])
+        if form == "path":
+            first.save_model(tmp_path / "model.json")
+            first = str(tmp_path / "model.json")
+        elif form == "booster":
+            first = first.get_booster() if cls is FocalXGBClassifier else first.booster_
+        name = "xgb_model" if cls is FocalXGBClassifier else "init_model"
+        with pytest.raises(ValueError, match=f"{message}|{name} {message}"):
+            make(cls, **options).fit(X, labels, **{name: first})
+        if not options:
+            more = make(cls, focal_gamma=1.0).fit(X, y, **{name: first})
+            assert_array_equal(more.classes_, [0, 1])
+
+    def test_lightgbm_models_say_their_scale_too(self, tmp_path):
+        data, link = lgb.Dataset(X, y, free_raw_data=False), {"link": "canonical"}
+        paper, canonical = BinaryFocalLoss(2.0), BinaryFocalLoss(2.0, **link)
+        for first, others in (
+            (paper, [canonical, BinaryFocalLoss(1.0), BinaryFocalLoss(2.0, 0.3)]),
+            (canonical, [paper]),
+        ):
+            model = fl.train(LIGHTGBM, data, 5, loss=first)
+            # What a plain LightGBM has loaded and written again says it still.
+            model.save_model(tmp_path / "once.txt")
+            lgb.Booster(model_file=tmp_path / "once.txt").save_model(tmp_path / "twice.txt")
+            for form in (model, str(tmp_path / "twice.txt"), pickle.loads(pickle.dumps(model))):
+                for loss in others:
+                    with pytest.raises(ValueError, match=r"must be (that|those) of the model"):
+                        fl.train(LIGHTGBM, data, 5, loss=loss, init_model=form)
+                    with pytest.raises(ValueError, match=r"must be (that|those) of the model"):
+                        fl.cv(LIGHTGBM, data, 5, loss=loss, init_model=form)
+                fl.train(LIGHTGBM, data, 5, loss=first, init_model=form)
+        with pytest.raises(ValueError, match="link must be that of the model"):
+            make(FocalLGBMClassifier).fit(X, y, init_model=fl.train(LIGHTGBM, data, 5, loss=paper))
+        fl.train(LIGHTGBM, data, 5, loss=BinaryFocalLoss(0.5, 0.3, **link), init_model=model)
+
     def test_gamma_and_alpha_are_part_of_the_papers_margin(self):
         data = xgb.DMatrix(X, y)
         first = fx.train(XGBOOST, data, 5, loss=BinaryFocalLoss(2.0, 0.3))
@@ -283,7 +333,136 @@ class TestMetrics:
         assert list(fitted.evals_result_) == ["valid_0"]
 
 
+class TestToolsThatWatchFit:
+    """Such as mlflow: they wrap the host's fit, and keep the estimator as it is when that returns."""
+
+    @both
+    @pytest.mark.parametrize("labels", [[1, 2], ["no", "yes"], ["a", "b", "c"]])
+    def test_see_the_whole_estimator(self, cls, labels, monkeypatch, tmp_path):
+        features, codes = table() if len(labels) == 2 else three_classes()
+        y_text = np.array(labels)[codes]
+        options = {"focal_gamma": 1.5, "class_weight": "balanced"}
+        if len(labels) == 2:
+            options["population_prior"] = 0.01
+        if cls is FocalXGBClassifier:
+            options |= {"early_stopping_rounds": 5, "eval_metric": ["logloss", "error"]}
+        else:
+            options |= {"metric": "logloss"}
+        host, seen = HOSTS[cls], []
+        fit = host.fit
+
+        def watched(self, *args, **keywords):
+            result = fit(self, *args, **keywords)
+            self.save_model(tmp_path / "model.json")
+            seen.append(pickle.dumps(self))
+            return result
+
+        monkeypatch.setattr(host, "fit", watched)
+        classifier = make(cls, **options)
+        classifier.fit(features, y_text, eval_set=[(features, y_text)])
+        (dump,) = seen
+        for restored in (pickle.loads(dump), cls().load_model(tmp_path / "model.json")):
+            assert type(restored) is cls
+            assert restored.classes_.tolist() == labels
+            assert_array_equal(restored.predict_proba(X_TEST), classifier.predict_proba(X_TEST))
+            assert_array_equal(restored.predict(X_TEST), classifier.predict(X_TEST))
+        given = make(cls, **options).get_params()
+        seen_then = pickle.loads(dump).get_params()
+        if cls is FocalXGBClassifier:
+            seen_then["objective"] = given["objective"]  # XGBoost sets what it trained, last
+        for params in (classifier.get_params(), seen_then):
+            assert repr(params) == repr(given)
+
+    @both
+    def test_a_fit_that_fails_leaves_the_earlier_one(self, cls):
+        classifier = make(cls, class_weight="balanced").fit(X, y)
+        before, params = classifier.predict_proba(X_TEST), repr(classifier.get_params())
+
+        def wrong(*_):
+            raise RuntimeError("by the user")
+
+        if cls is FocalXGBClassifier:
+            classifier.eval_metric, arguments = wrong, {}
+            params = repr(classifier.get_params())
+        else:
+            arguments = {"eval_metric": wrong}
+        three = three_classes()
+        with pytest.raises(RuntimeError, match="by the user"):
+            classifier.fit(*three, eval_set=[three], **arguments)
+        assert_array_equal(classifier.predict_proba(X_TEST), before)
+        assert classifier.classes_.tolist() == [0, 1]
+        assert repr(classifier.get_params()) == params
+
+    def test_metrics_of_one_name_are_refused(self):
+        def same(*_):
+            return 0.0
+
+        with pytest.raises(ValueError, match="names of their own"):
+            make(FocalXGBClassifier, eval_metric=[same, same]).fit(X, y, eval_set=[(X, y)])
+        with pytest.raises(ValueError, match="names of their own"):
+            fx.train(
+                XGBOOST, xgb.DMatrix(X, y), 2, loss=LOSS, evals=[(xgb.DMatrix(X, y), "train")],
+                custom_metric=lambda *_: ("focal_loss", 0.0),
+            )  # fmt: skip
+
+    @pytest.mark.slow
+    @both
+    def test_mlflow_restores_the_same_class(self, cls, tmp_path):
+        pytest.importorskip("mlflow")
+        pytest.importorskip("sqlalchemy")
+        flavor = "xgboost" if cls is FocalXGBClassifier else "lightgbm"
+        code = f"""
+            import mlflow, mlflow.{flavor}
+            import numpy as np
+            from focalboost import {cls.__name__} as Classifier
+            from tests.test_faults import X, y, X_TEST
+            mlflow.set_tracking_uri("sqlite:///{tmp_path}/runs.db")
+            mlflow.create_experiment("e", artifact_location="{tmp_path.as_uri()}")
+            mlflow.set_experiment("e")
+            if "{flavor}" == "lightgbm":  # skops trusts the classes of LightGBM only, unless told
+                mlflow.lightgbm._get_default_serialization_format = lambda: "cloudpickle"
+            mlflow.{flavor}.autolog()
+            labels = np.array(["genuine", "fraud"])[y]
+            with mlflow.start_run() as run:
+                fitted = Classifier(n_estimators=5, population_prior=.9).fit(X, labels)
+            found = mlflow.search_logged_models(
+                output_format="list", filter_string=f"source_run_id='{{run.info.run_id}}'"
+            )
+            restored = mlflow.{flavor}.load_model(found[0].model_uri)
+            assert type(restored) is Classifier, type(restored)
+            assert len(found) == 1, found
+            assert (restored.predict_proba(X_TEST) == fitted.predict_proba(X_TEST)).all()
+            assert (restored.predict(X_TEST) == fitted.predict(X_TEST)).all()
+            print("restored")
+        """
+        assert "restored" in run_python("-c", dedent(code))
+
+
 class TestNoStricterThanTheHost:
+    @both
+    def test_a_bag_of_one_class(self, cls):
+        """BaggingClassifier draws bags as weights: of a rare class some have nothing."""
+        rare = np.zeros(len(y), dtype=int)
+        rare[np.argsort(X[:, 0])[-3:]] = 1
+        bags = BaggingClassifier(make(cls), n_estimators=8, max_samples=0.3, random_state=0)
+        probability = bags.fit(X, rare).predict_proba(X)[:, 1]
+        assert min(each.class_prior_[1] for each in bags.estimators_) < 1 / len(y)
+        assert probability[rare == 1].min() > probability[rare == 0].mean()
+
+    @pytest.mark.parametrize("classes", [2, 3])
+    @both
+    def test_a_class_without_weight(self, cls, classes, tmp_path):
+        rows, labels = (X, y) if classes == 2 else three_classes()
+        weight = (labels != 1).astype(float)
+        fitted = make(cls, min_child_samples=1) if cls is FocalLGBMClassifier else make(cls)
+        fitted.fit(rows, labels, sample_weight=weight)
+        assert fitted.class_prior_[1] == pytest.approx(0.5 / len(labels), rel=1e-3)
+        probability = fitted.predict_proba(rows)
+        assert probability[:, 1].max() < 2 / len(labels)
+        fitted.save_model(tmp_path / "model.json")
+        restored = cls().load_model(tmp_path / "model.json")
+        assert_array_equal(restored.predict_proba(rows), probability)
+
     def test_parameters_as_pairs(self):
         data = xgb.DMatrix(X, y)
         pairs = [*XGBOOST.items(), ("eval_metric", "auc"), ("eval_metric", "aucpr")]
@@ -552,7 +731,9 @@ class TestAlteredFiles:
         assert kept.get_params() == parameters
 
     def altered(self, text, change):
+        """Change what a file says, as if by a program of 0.1, which wrote no checksum."""
         stored = json.loads(text) | change
+        del stored["checksum"]
         return json.dumps(stored).replace("=", "\\u003d")
 
     @pytest.mark.parametrize("change", ALTERED, ids=str)
@@ -567,10 +748,27 @@ class TestAlteredFiles:
         path = tmp_path / "m.txt"
         FocalLGBMClassifier(n_estimators=2).fit(X, y).save_model(path)
         text = path.read_text(encoding="utf-8")
-        (own,) = (line for line in text.splitlines() if line.startswith("focalboost="))
-        new = "focalboost=" + self.altered(own.partition("=")[2], change)
-        path.write_text(text.replace(own, new), encoding="utf-8")
+        (own,) = (line for line in text.splitlines() if line.startswith("[focalboost: "))
+        new = self.altered(own.removeprefix("[focalboost: ")[:-1], change)
+        path.write_text(text.replace(own, f"[focalboost: {new}]"), encoding="utf-8")
         self.refuses(FocalLGBMClassifier, path)
+
+    @both
+    def test_a_possible_value_has_another_checksum(self, cls, tmp_path):
+        path = tmp_path / "m.json"
+        make(cls).fit(X, y).save_model(path)
+        text = path.read_text(encoding="utf-8")
+        for name, old, new in (("gamma", "2.0", "3.0"), ("classes", "[0, 1]", "[1, 0]")):
+            for quote in ('"', '\\"'):
+                changed = text.replace(
+                    f"{quote}{name}{quote}: {old}", f"{quote}{name}{quote}: {new}"
+                )
+                if changed != text:
+                    path.write_text(changed, encoding="utf-8")
+                    self.refuses(cls, path)
+                    break
+            else:
+                pytest.fail("nothing was changed")
 
     @pytest.mark.parametrize("missing", ["gamma", "alpha", "classes", "dtype", "class_prior"])
     def test_a_key_is_missing(self, missing, tmp_path):
@@ -582,13 +780,12 @@ class TestAlteredFiles:
             booster.save_model(tmp_path / "m.ubj")
             self.refuses(FocalXGBClassifier, tmp_path / "m.ubj")
 
-    @pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9])
+    @pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
     def test_a_text_cut_short(self, part, tmp_path):
         path = tmp_path / "m.txt"
         FocalLGBMClassifier(n_estimators=5).fit(X, y).save_model(path)
         text = path.read_text(encoding="utf-8")
-        trees = text[: text.index("end of trees")]
-        path.write_text(trees[: int(len(trees) * part)], encoding="utf-8")
+        path.write_text(text[: int(len(text) * part)], encoding="utf-8")
         self.refuses(FocalLGBMClassifier, path)
 
     def test_a_saved_text_has_the_line_ends_that_lightgbm_reads(self, tmp_path, monkeypatch):

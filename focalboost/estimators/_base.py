@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ class FocalClassifier:
     """
 
     _class_posterior: ClassPosterior
+    _several_targets = False
     get_params: Any
 
     @property
@@ -34,7 +37,7 @@ class FocalClassifier:
 
     @property
     def class_prior_(self) -> NDArray[np.float64]:
-        """Weighted class frequencies of the training rows, shape (K,)."""
+        """Weighted class frequencies of the training rows, (K,); of several targets (n_targets, 2)."""
         return self.class_posterior_.class_prior
 
     def _check_fitted(self) -> None:
@@ -46,8 +49,23 @@ class FocalClassifier:
         """Return the posterior for the training labels, the labels as 0 .. K-1, and host parameters."""
         options = self.get_params()
         posterior, codes = ClassPosterior.of(options, y, sample_weight)
+        if posterior.n_targets > 1 and not self._several_targets:
+            raise ValueError(
+                f"y should be a 1d array, got an array of shape {codes.shape} instead."
+            )
         check_consistent_length(X, codes)
         return posterior, codes, {k: v for k, v in options.items() if k not in HANDLED}
+
+    @contextmanager
+    def _as_before_if_it_fails(self) -> Iterator[None]:
+        """Take back every attribute that a failed fit has set."""
+        earlier = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:  # Ctrl-C too
+            self.__dict__.clear()
+            self.__dict__.update(earlier)
+            raise
 
     def _adopt_parameters(self, posterior: ClassPosterior) -> None:
         """Set the parameters of a loaded model, so that another fit trains the same loss."""
@@ -66,6 +84,10 @@ def check_continued(name: str, before: ClassPosterior | None, posterior: ClassPo
     """
     if before is None:
         return
+    if before.n_targets != posterior.n_targets:
+        raise ValueError(
+            f"{name} must have {posterior.n_targets} target(s) as y, got {before.n_targets}"
+        )
     priors = before.population_prior, posterior.population_prior
     if before.classes.tolist() == posterior.classes.tolist() and any(
         prior is not None for prior in priors

@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -18,15 +18,86 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_sample_weight
 
 import focalboost.lightgbm as fl
+from focalboost import _scale
 from focalboost._curvature import Curvature
 from focalboost._immutable import Immutable
-from focalboost._lightgbm_model import grown_natively, native_start
+from focalboost._lightgbm_model import (
+    grown_natively,
+    native_start,
+    notes_of,
+    read_notes,
+    rewrite,
+    with_notes,
+)
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 
-class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
+@dataclass(frozen=True)
+class _Fitting:
+    """What the two ``fit`` below tell each other, from labels as LGBMClassifier takes them to codes."""
+
+    posterior: ClassPosterior
+    intercept: NDArray[np.float64] | None
+    params: dict[str, Any]  # in place of the estimator's
+    valid: list[tuple[Any, NDArray[np.int64], bool]]  # X, codes, whether they are the training rows
+    class_weight: Any
+
+
+class _Model(lgb.LGBMModel):
+    """What LGBMClassifier's ``fit`` calls with labels 0 .. K-1.
+
+    The model is made whole here, before LGBMClassifier's ``fit`` returns, because tools that watch
+    LightGBM's ``fit`` keep what they see there.
+    """
+
+    _class_posterior: ClassPosterior
+    _fitting: _Fitting
+
+    def fit(self, X: Any, y: Any, **keywords: Any) -> Self:  # type: ignore[override]
+        """Train the focal loss, and write intercept and link into the model."""
+        fitting = self._fitting
+        valid = [(X_valid, y if same else codes) for X_valid, codes, same in fitting.valid]
+        self._grow(X, y, keywords | _as_host_takes_them(valid))
+        best = self.best_iteration_
+        loss, notes = fitting.posterior.loss, _notes(fitting.posterior)
+        booster = rewrite(self.booster_, loss, fitting.intercept, notes)
+        booster.best_iteration = best or 0
+        self.class_weight = fitting.class_weight
+        self._class_posterior = fitting.posterior
+        del self._fitting
+        return self
+
+    def _grow(self, X: Any, y: Any, keywords: dict[str, Any]) -> None:
+        """Fit, also where ``min_child_samples`` allows no split, or there is nothing to split.
+
+        LightGBM grows a constant with its own objectives. With a custom one it fails, unless it keeps
+        the features that cannot be split, and always if all features are constant.
+        """
+        given = self._fitting
+        tries = (
+            [{}]
+            if "feature_pre_filter" in self.get_params()
+            else [{}, {"feature_pre_filter": False}]
+        )
+        for more in tries:
+            self._fitting = replace(given, params=given.params | more)
+            try:
+                super().fit(X, y, **keywords)
+                return
+            except lgb.basic.LightGBMError as error:
+                if "num_features" not in str(error) or keywords["init_model"] is not None:
+                    raise
+        native = native_start(given.posterior.loss)
+        self._fitting = replace(given, params=given.params | native)
+        n_estimators, self.n_estimators = self.n_estimators, 1
+        super().fit(X, y, sample_weight=keywords["sample_weight"])
+        self.n_estimators = n_estimators
+        grown_natively(self.booster_)
+
+
+class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
     r"""LGBMClassifier with the focal loss, and class posteriors from ``predict_proba``.
 
     Parameters
@@ -52,7 +123,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
     loss_ : BinaryFocalLoss or SoftmaxFocalLoss
         With class weights in its alpha.
     class_prior_ : array of shape (K,)
-        Weighted class frequencies of the training rows.
+        Weighted class frequencies of the training rows. A class without weight counts as half a row.
 
     Raises
     ------
@@ -129,50 +200,44 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         model, which must know the same classes. If fitting fails, an earlier fit stays as it was.
         """
         posterior, codes, host = self._read(X, y, sample_weight)
-        if isinstance(init_model, FocalLGBMClassifier):
-            check_continued("init_model", init_model.class_posterior_, posterior)
-        host, own = self._host(host, posterior, eval_metric)
+        if init_model is not None:
+            _check_continued(init_model, posterior)
+        dart = host.get("boosting", host.get("boosting_type")) == "dart"
+        params, own = self._host(host, posterior, eval_metric)
         valid = _valid_sets(eval_set, eval_X, eval_y)
         # LightGBM knows the training rows by the identity of both objects. With DART it must not:
         # evaluating a custom metric on them leaves trees negated in the model.
         # Nor with weights of their own, which LightGBM would ignore.
-        dart = host.get("boosting", host.get("boosting_type")) == "dart"
         weights = _valid_weights(valid, eval_sample_weight, eval_class_weight)
-        encoded = []
+        checked = []
         for i, (X_valid, y_valid) in enumerate(valid):
             own_weight = weights is not None and weights[i] is not sample_weight
             known = X_valid is X and y_valid is y and not dart and not own_weight
-            encoded.append((X_valid, codes if known else posterior.codes(y_valid, "eval_set")))
+            coded = posterior.codes(y_valid, "eval_set")
+            checked.append((X_valid, coded, known))
         intercept: NDArray[np.float64] | None = None
         if init_score is None and init_model is None:
-            weight = None if sample_weight is None else np.asarray(sample_weight)
-            start = posterior.loss.intercept(codes, weight)
-            intercept = np.atleast_1d(np.asarray(start, dtype=np.float64))
+            intercept = np.atleast_1d(posterior.intercept())
             init_score = fl.constant_margins(intercept, len(codes))
             if eval_init_score is None:
-                eval_init_score = [fl.constant_margins(intercept, len(y)) for _, y in encoded]
-        keywords = {
-            "sample_weight": sample_weight,
-            "init_score": init_score,
-            "eval_names": eval_names,
-            "eval_sample_weight": weights,
-            "eval_init_score": eval_init_score if encoded else None,
-            "eval_metric": own,
-            "feature_name": feature_name,
-            "categorical_feature": categorical_feature,
-            "callbacks": callbacks,
-            "init_model": init_model,
-            **_as_host_takes_them(encoded),
-        }
-        trained = _trained(host, X, codes, keywords)
-        best = trained.best_iteration_
-        booster = fl.finalize(trained.booster_, posterior.loss, init_score=intercept)
-        booster.best_iteration = best or 0
-        parameters = trained.get_params()
-        for name, value in vars(trained).items():
-            if name not in parameters and name != "_other_params":
-                setattr(self, name, value)
-        self._adopt(posterior)
+                eval_init_score = [fl.constant_margins(intercept, len(y)) for _, y, _ in checked]
+        with self._as_before_if_it_fails():
+            self._fitting = _Fitting(posterior, intercept, params, checked, self.class_weight)
+            self.class_weight = self._class_weight = None  # it is in the loss
+            super().fit(
+                X,
+                posterior.classes[codes],
+                sample_weight=sample_weight,
+                init_score=init_score,
+                eval_names=eval_names,
+                eval_sample_weight=weights,
+                eval_init_score=eval_init_score if checked else None,
+                eval_metric=own,
+                feature_name=feature_name,
+                categorical_feature=categorical_feature,
+                callbacks=callbacks,
+                init_model=init_model,
+            )
         return self
 
     def predict_proba(
@@ -239,7 +304,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         return self._class_posterior.decision(margin)
 
     def save_model(self, filename: str | os.PathLike[str]) -> None:
-        """Write the model as LightGBM's text, with an extra line that ``load_model`` reads.
+        """Write the model as LightGBM's text, with a line that ``load_model`` reads.
 
         LightGBM and other programs that read its models skip that line; they predict the probabilities
         for the class frequencies of the training rows. Trees after ``best_iteration_`` are left out.
@@ -248,12 +313,9 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         ----------
         filename : path
         """
-        posterior = self.class_posterior_
-        text = self.booster_.model_to_string()
-        line = f"{KEY}={posterior.to_json()}\n"
-        at = text.index("feature_infos=")
+        text = with_notes(self.booster_.model_to_string(), _notes(self.class_posterior_))
         # LightGBM cannot read the line ends of Windows.
-        Path(filename).write_text(text[:at] + line + text[at:], encoding="utf-8", newline="\n")
+        Path(filename).write_text(text, encoding="utf-8", newline="\n")
 
     def load_model(self, filename: str | os.PathLike[str]) -> Self:
         """Load what ``save_model`` wrote; return the estimator.
@@ -269,18 +331,26 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
             This estimator then stays as it was.
         """
         text = Path(filename).read_text(encoding="utf-8")
-        stored = re.search(rf"^{KEY}=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
+        sizes = re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE)
+        # LightGBM loads what is there. Its last line has the categories of a pandas frame.
+        if sizes is not None and (
+            text.count("\nTree=") != len(sizes[1].split())
+            or not text.rstrip().rpartition("\n")[2].startswith("pandas_categorical:")
+        ):
+            raise ValueError(
+                f"the file was cut: it should have {len(sizes[1].split())} trees, parameters and, last, "
+                "pandas_categorical"
+            )
+        # Files of 0.1 have it in their header.
+        old = re.search(rf"^{KEY}=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
+        stored = read_notes(text).get(KEY, old and old[1])
         if stored is None:
             raise ValueError(
                 "the file must have been written by FocalLGBMClassifier.save_model, which adds gamma, "
                 "alpha and classes; load other models with lightgbm.Booster and apply loss.posterior "
                 "to their margins"
             )
-        posterior = ClassPosterior.from_json(stored[1])
-        sizes = re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE)
-        trees = len(sizes[1].split()) if sizes else 0
-        if text.count("\nTree=") != trees or "\nend of trees\n" not in text:
-            raise ValueError(f"the file was cut: it should have {trees} trees and an end of trees")
+        posterior = ClassPosterior.from_json(stored)
         booster = lgb.Booster(model_str=text)
         if booster.num_model_per_iteration() != posterior.loss.n_outputs:
             raise ValueError(
@@ -300,24 +370,25 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
     def _host(
         self, host: dict[str, Any], posterior: ClassPosterior, eval_metric: Any
     ) -> tuple[dict[str, Any], list[Any]]:
-        """Return the host's checked parameters, objective included, and the metrics that are our own."""
+        """Check the host's parameters; return those that are ours, and the metrics that are our own."""
         given = [host.pop(alias) for alias in fl.ALIASES["metric"] if alias in host]
         objective = fl.objective_for(posterior.loss, self.focal_curvature, host)
         _check_host(host, objective)
         builtin, own = _split([*_listed(given), *_listed(eval_metric)], posterior)
-        for alias in fl.ALIASES["num_class"]:
-            host.pop(alias, None)
         k = posterior.loss.n_outputs
-        host |= {"objective": objective, "metric": builtin or "None"}
-        return host if k == 1 else host | {"num_class": k}, own
+        params: dict[str, Any] = {"objective": objective, "metric": builtin or "None"}
+        return params if k == 1 else params | {"num_class": k}, own
 
     def _process_params(self, stage: str) -> dict[str, Any]:
-        # LightGBM passes all parameters on at prediction. It would warn of unknown ones, and a fitted
-        # model has its own objective, classes and metrics.
-        params = super()._process_params(stage)
+        # LightGBM passes all parameters on, at prediction too. It would warn of unknown ones, and a
+        # fitted model has its own objective, classes and metrics.
+        params: dict[str, Any] = super()._process_params(stage)
         aliases = (fl.ALIASES[name] for name in ("objective", "num_class", "metric"))
         left_out = {*PARAMETERS, *chain(*aliases)}
         params = {name: value for name, value in params.items() if name not in left_out}
+        fitting: _Fitting | None = self.__dict__.get("_fitting")
+        if fitting is not None:
+            return params | fitting.params
         if self._n_classes > 2:
             return params | {"objective": "multiclass", "num_class": self._n_classes}
         return params | {"objective": "binary"}
@@ -335,26 +406,20 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, FocalClassifier):
         self.booster_  # noqa: B018 - raises NotFittedError
 
 
-def _trained(
-    host: dict[str, Any], X: Any, codes: NDArray[np.int64], keywords: dict[str, Any]
-) -> lgb.LGBMModel:
-    """Fit the host's model, also where ``min_child_samples`` allows no split at all.
+def _notes(posterior: ClassPosterior) -> dict[str, str]:
+    """Return what a model says of itself."""
+    return {KEY: posterior.to_json(), **_scale.says(posterior.loss)}
 
-    LGBMClassifier would encode the labels once more, and then not know the training rows in eval_set.
-    """
-    # LightGBM grows a constant with its own objectives. With a custom one it fails, unless it keeps the
-    # features that cannot be split, and always if all features are constant.
-    tries = [host] if "feature_pre_filter" in host else [host, host | {"feature_pre_filter": False}]
-    for parameters in tries:
-        try:
-            return lgb.LGBMModel(**parameters).fit(X, codes, **keywords)
-        except lgb.basic.LightGBMError as error:
-            if "num_features" not in str(error) or keywords["init_model"] is not None:
-                raise
-    alone = host | native_start(host["objective"].loss) | {"n_estimators": 1}
-    trained = lgb.LGBMClassifier(**alone).fit(X, codes, sample_weight=keywords["sample_weight"])
-    grown_natively(trained.booster_)
-    return trained
+
+def _check_continued(init_model: Any, posterior: ClassPosterior) -> None:
+    """Refuse a model of other classes or with other margins; models of others say nothing."""
+    model = init_model.booster_ if isinstance(init_model, lgb.LGBMModel) else init_model
+    said = notes_of(model)
+    _scale.check_continued(said, posterior.loss)
+    if KEY in said:
+        check_continued("init_model", ClassPosterior.from_json(said[KEY]), posterior)
+    elif isinstance(init_model, FocalLGBMClassifier):  # a pickle of 0.1
+        check_continued("init_model", init_model.class_posterior_, posterior)
 
 
 @dataclass(frozen=True)
@@ -419,7 +484,7 @@ def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
                 f"{name} must be left out, got {host[name]!r}: the loss has focal_{name}"
             )
     check_names(host, objective.loss)
-    left_out = ("objective", *fl.ALIASES["num_class"])
+    left_out = fl.ALIASES["num_class"]
     fl.host_params(
         {k: v for k, v in host.items() if v is not None and k not in left_out}, objective
     )
@@ -442,7 +507,7 @@ def _as_host_takes_them(valid: list[tuple[Any, Any]]) -> dict[str, Any]:
     """Return the keywords for validation sets: eval_set is deprecated from LightGBM 4.7."""
     if not valid:
         return {}
-    if "eval_X" not in inspect.signature(lgb.LGBMClassifier.fit).parameters:
+    if "eval_X" not in inspect.signature(lgb.LGBMModel.fit).parameters:
         return {"eval_set": valid}
     X, y = zip(*valid, strict=True)
     return {"eval_X": X, "eval_y": y}

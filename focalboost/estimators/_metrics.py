@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from focalboost import _rounds, metrics
+from focalboost import metrics
 from focalboost._immutable import Immutable
 from focalboost.estimators._posterior import ClassPosterior
 
@@ -52,7 +52,7 @@ def _average_precision(
 
 @dataclass(frozen=True)
 class PosteriorMetric(Immutable):
-    """A metric of labels and posterior, called by either host with labels and margins."""
+    """A metric of labels and posterior, evaluated by either host at labels and margins."""
 
     posterior: ClassPosterior
     name: str
@@ -60,19 +60,22 @@ class PosteriorMetric(Immutable):
     higher_is_better: bool
 
     def value(self, y: Any, margin: Any, weight: Any) -> float:
-        """Return the metric of labels 0 .. K-1 and margins."""
+        """Return the metric of labels 0 .. K-1 and margins; with several targets their mean."""
         if self.name == metrics.NAME:
+            y = np.reshape(y, np.shape(margin)) if self.posterior.n_targets > 1 else y
             return metrics.focal_loss(self.posterior.loss, y, margin, weight)
         codes = np.asarray(y).astype(np.int64)
         # In double precision: in float32, 1 - P(y=1) of a certain row is 0.
-        wide = np.asarray(margin, dtype=np.float64)
-        return self.function(codes, self.posterior.probabilities(wide), weight)
+        probability = self.posterior.probabilities(np.asarray(margin, dtype=np.float64))
+        if self.posterior.n_targets == 1:
+            return self.function(codes, probability, weight)
+        columns = zip(codes.reshape(probability.shape).T, probability.T, strict=True)
+        each = [self.function(t, np.column_stack([1 - p, p]), weight) for t, p in columns]
+        return float(np.mean(each))
 
-    def __call__(self, a: Any, b: Any, sample_weight: Any = None) -> tuple[Any, ...]:
-        """Return (name, value) to XGBoost, (name, value, higher is better) to LightGBM."""
-        y, margin, w, native = _rounds.read(a, b, sample_weight)
-        value = self.value(y, margin, w)
-        return (self.name, value) if native else (self.name, value, self.higher_is_better)
+    def __call__(self, y: Any, margin: Any, sample_weight: Any) -> tuple[str, float, bool]:
+        """Return (name, value, higher is better), as LightGBM wants it."""
+        return self.name, self.value(y, margin, sample_weight), self.higher_is_better
 
 
 def focal_loss(posterior: ClassPosterior) -> PosteriorMetric:
@@ -94,6 +97,7 @@ def named(name: str, posterior: ClassPosterior) -> PosteriorMetric | None:
 
 
 def prediction(posterior: ClassPosterior, margin: Any) -> NDArray[Any]:
-    """Return what a user's metric expects: P(y=1) (n,) for two classes, or (n, K)."""
+    """Return what a user's metric expects: P(y=1) (n,) for two classes, (n, K), or (n, n_targets)."""
     probability = posterior.probabilities(margin)
-    return probability[:, 1] if probability.shape[1] == 2 else probability
+    two = posterior.n_targets == 1 and probability.shape[1] == 2
+    return probability[:, 1] if two else probability

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
+from focalboost import _validation
 from focalboost._frequencies import balanced_alpha
 from focalboost._namespace import to_numpy
 from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss
@@ -40,6 +42,9 @@ class ClassPosterior:
     The loss has the canonical link: its margins are log-odds of the posterior, with gamma, alpha and
     class weights undone. ``alpha`` of the loss is ``focal_alpha`` times ``class_weight``;
     ``class_weight`` alone is kept for decisions.
+
+    With several targets (multilabel) each is 0 or 1; labels, margins and probabilities of 1 are
+    (n, n_targets), and ``class_prior`` is (n_targets, 2).
     """
 
     loss: FocalLoss
@@ -47,6 +52,7 @@ class ClassPosterior:
     class_prior: NDArray[np.float64]
     class_weight: NDArray[np.float64] | None
     population_prior: NDArray[np.float64] | None
+    n_targets: int = 1
 
     @classmethod
     def of(
@@ -58,7 +64,11 @@ class ClassPosterior:
         """
         labels = _labels(y)
         classes, codes = np.unique(labels, return_inverse=True)
-        codes = codes.astype(np.int64)
+        codes = codes.reshape(labels.shape).astype(np.int64)
+        n_targets = labels.shape[1] if labels.ndim == 2 else 1
+        if n_targets > 1:
+            _check_targets(labels, options)
+            classes, codes = np.arange(2), labels.astype(np.int64)
         if len(classes) < 2:
             raise ValueError(
                 f"y must have at least two classes, got {len(classes)} class: {classes.tolist()}"
@@ -68,29 +78,49 @@ class ClassPosterior:
             class_weight = _class_weight(options["class_weight"], classes, labels)
         loss = _loss(options, classes, labels, class_weight)
         weight = None if sample_weight is None else to_numpy(sample_weight).astype(np.float64)
-        if weight is not None and weight.shape != codes.shape:
-            raise ValueError(f"sample_weight must have shape {codes.shape}, got {weight.shape}")
-        counts = np.bincount(codes, weights=weight, minlength=len(classes))
-        with np.errstate(invalid="ignore"):  # weights that are all zero are refused by the loss
-            class_prior = counts / counts.sum()
+        n = len(codes)
+        if weight is not None and weight.shape != (n,):
+            raise ValueError(f"sample_weight must have shape {(n,)}, got {weight.shape}")
+        weight = _validation.sample_weight(weight, n, np.empty(0, np.float64))
+        if n_targets == 1:
+            class_prior = _shares(codes, weight, len(classes))
+        else:
+            class_prior = np.array([_shares(column, weight, 2) for column in codes.T])
         population_prior = _prior(options["population_prior"], classes)
-        return cls(loss, classes, class_prior, class_weight, population_prior), codes
+        return cls(loss, classes, class_prior, class_weight, population_prior, n_targets), codes
 
     def codes(self, y: ArrayLike, name: str) -> NDArray[np.int64]:
         """Return labels of other data, for example an eval_set, as 0 .. K-1."""
         labels = _labels(y)
+        targets = labels.shape[1] if labels.ndim == 2 else 1
+        if targets != self.n_targets:
+            raise ValueError(f"{name} must have {self.n_targets} target(s) as y, got {targets}")
         codes = np.searchsorted(self.classes, labels)
         codes = np.minimum(codes, len(self.classes) - 1)
-        unknown = np.flatnonzero(self.classes[codes] != labels)
+        unknown = labels[self.classes[codes] != labels]
         if len(unknown):
             raise ValueError(
                 f"{name} must have labels among the training labels {self.classes.tolist()}, got "
-                f"{labels[unknown].tolist()[0]!r}"
+                f"{unknown.tolist()[0]!r}"
             )
         return codes.astype(np.int64)
 
+    def intercept(self) -> NDArray[np.float64]:
+        """Return the margin of the training frequencies: a number, or one per class or target.
+
+        ``loss.intercept`` refuses rows of one class. Here a class without weight counts as half a row,
+        because a bag of a rare class may have none of it.
+        """
+        codes = np.arange(len(self.classes))
+        if self.n_targets == 1:
+            return np.asarray(self.loss.intercept(codes, self.class_prior))
+        return np.array([self.loss.intercept(codes, prior) for prior in self.class_prior])
+
     def probabilities(self, margin: ArrayLike) -> NDArray[np.floating]:
-        """Return P(class given x), (n, K), for the population's class frequencies if they are given."""
+        """Return P(class given x), (n, K), for the population's class frequencies if they are given.
+
+        With several targets P(target = 1 given x), (n, n_targets).
+        """
         eta = self.loss.posterior(self._shifted(margin, self.log_shift()))
         return np.asarray(eta if eta.ndim == 2 else np.column_stack([1 - eta, eta]))
 
@@ -101,7 +131,7 @@ class ClassPosterior:
     def decide(self, margin: ArrayLike) -> NDArray[Any]:
         """Return the class of each row whose weight times probability is largest."""
         decision = self.decision(margin)
-        if decision.ndim == 1:
+        if decision.ndim == 1 or self.n_targets > 1:
             return np.asarray(self.classes[(decision > 0).astype(np.int64)])
         return np.asarray(self.classes[decision.argmax(axis=1)])
 
@@ -119,6 +149,8 @@ class ClassPosterior:
 
     def _shifted(self, margin: ArrayLike, shift: NDArray[np.float64]) -> NDArray[np.floating]:
         z = np.asarray(margin)
+        if self.n_targets > 1:
+            return z  # a prior and class weights are refused with them
         constant = shift[1] - shift[0] if z.ndim == 1 else shift
         return z + constant.astype(z.dtype) if constant.any() else z
 
@@ -127,6 +159,7 @@ class ClassPosterior:
         weight, alpha = self.class_weight, self.loss.alpha
         if weight is not None:
             alpha = tuple((np.array(self.loss.alphas) / weight).tolist())
+            alpha = None if set(alpha) == {1.0} else alpha
         prior = self.population_prior
         return {
             "focal_gamma": self.loss.gamma,
@@ -139,71 +172,87 @@ class ClassPosterior:
 
     def to_json(self) -> str:
         """Write everything as one line without an equals sign, which LightGBM's files reserve."""
-        text = json.dumps(
-            {
-                "link": self.loss.link,
-                "gamma": self.loss.gamma,
-                "alpha": self.loss.alpha,
-                "classes": self.classes.tolist(),
-                "dtype": self.classes.dtype.str,
-                "class_prior": self.class_prior.tolist(),
-                "class_weight": _listed(self.class_weight),
-                "population_prior": _listed(self.population_prior),
-            }
-        )
-        return text.replace("=", "\\u003d")
+        stored = {
+            "link": self.loss.link,
+            "gamma": self.loss.gamma,
+            "alpha": self.loss.alpha,
+            "classes": self.classes.tolist(),
+            "dtype": self.classes.dtype.str,
+            "class_prior": self.class_prior.tolist(),
+            "class_weight": _listed(self.class_weight),
+            "population_prior": _listed(self.population_prior),
+            "n_targets": self.n_targets,
+        }
+        return json.dumps(stored | {"checksum": _checksum(stored)}).replace("=", "\\u003d")
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote; ValueError if it is not that."""
         try:
-            return cls._of_stored(json.loads(text))
+            stored = json.loads(text)
+            if stored.get("link") != "canonical":
+                raise ValueError(
+                    "the model must be trained with link='canonical', got "
+                    f"link={stored.get('link', 'focal')!r}: its margins are no log-odds of the "
+                    "posterior"
+                )
+            # Files of 0.1 have none.
+            if "checksum" in stored and stored.pop("checksum") != _checksum(stored):
+                raise ValueError(f"{_ALTERED}: it has another checksum than was written")
+            return cls._of_stored(stored)
         except (KeyError, IndexError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"what the model says of its loss and classes was altered or cut: {error!r}"
-            ) from error
+            raise ValueError(f"{_ALTERED}: {error!r}") from error
 
     @classmethod
     def _of_stored(cls, stored: dict[str, Any]) -> Self:
-        if stored.get("link") != "canonical":
-            raise ValueError(
-                "the model must be trained with link='canonical', got "
-                f"link={stored.get('link', 'focal')!r}: its margins are no log-odds of the posterior"
-            )
         classes = np.array(stored["classes"], dtype=np.dtype(stored["dtype"]))
+        if classes.ndim != 1 or len(np.unique(classes)) != len(classes):
+            raise ValueError(f"{_ALTERED}: its classes must be different, got {stored['classes']}")
         gamma, alpha = (
             tuple(value) if isinstance(value, list) else value
             for value in (stored["gamma"], stored["alpha"])
         )
-        of_classes = {
-            name: _array(stored[name], len(classes))
-            for name in ("class_prior", "class_weight", "population_prior")
-        }
-        class_prior = of_classes.pop("class_prior")
-        if classes.ndim != 1 or len(np.unique(classes)) != len(classes) or class_prior is None:
-            raise ValueError(
-                "what the model says of its classes was altered or cut: they must be different, and "
-                f"have frequencies, got {stored['classes']} and {stored['class_prior']}"
-            )
-        loss = _focal_loss(len(classes), gamma, alpha)
-        return cls(loss, classes, class_prior, **of_classes)
+        n_targets = stored.get("n_targets", 1)  # files of 0.1 have none
+        k = len(classes)
+        of_classes = {name: stored[name] for name in ("class_weight", "population_prior")}
+        return cls(
+            _focal_loss(k, gamma, alpha),
+            classes,
+            _array(stored["class_prior"], (k,) if n_targets == 1 else (n_targets, k)),
+            **{n: None if v is None else _array(v, (k,)) for n, v in of_classes.items()},
+            n_targets=n_targets,
+        )
+
+
+_ALTERED = "what the model says of its loss and classes was altered or cut"
+
+
+def _checksum(stored: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _listed(values: NDArray[np.float64] | None) -> list[float] | None:
     return None if values is None else list(values.tolist())
 
 
-def _array(values: list[float] | None, n: int) -> NDArray[np.float64] | None:
-    if values is None:
-        return None
+def _array(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     array = np.array(values)
-    numbers = array.dtype.kind in "iuf" and array.shape == (n,)
+    numbers = array.dtype.kind in "iuf" and array.shape == shape
     if not numbers or not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError(
-            "what the model says of its classes was altered or cut: it needs "
-            f"{n} positive numbers, got {values}"
-        )
+        raise ValueError(f"{_ALTERED}: it needs {shape} positive numbers, got {values}")
     return array.astype(np.float64)
+
+
+def _shares(
+    codes: NDArray[np.int64], weight: NDArray[np.float64] | None, k: int
+) -> NDArray[np.float64]:
+    """Return weighted class frequencies; a class without weight counts as half an average row."""
+    counts = np.bincount(codes, weights=weight, minlength=k).astype(np.float64)
+    share: NDArray[np.float64] = counts / counts.sum()
+    if share.all():
+        return share
+    share = np.where(share == 0, 0.5 / len(codes), share)
+    return np.asarray(share / share.sum())
 
 
 def _labels(y: ArrayLike) -> NDArray[Any]:
@@ -212,14 +261,33 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     if hasattr(y, "__cuda_array_interface__"):
         y = to_numpy(y)
-    labels = np.asarray(column_or_1d(y, warn=True))
+    labels = np.asarray(y)
+    if labels.ndim != 2 or labels.shape[1] < 2:
+        labels = np.asarray(column_or_1d(y, warn=True))
     if labels.dtype == object:
-        _check_objects(labels)
-        if all(isinstance(label, (bool, int, np.bool_, np.integer)) for label in labels):
+        _check_objects(labels.ravel())
+        if all(isinstance(label, (bool, int, np.bool_, np.integer)) for label in labels.flat):
             labels = np.array(labels.tolist())  # as pandas holds nullable integers and booleans
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     return labels
+
+
+def _check_targets(labels: NDArray[Any], options: Mapping[str, Any]) -> None:
+    """Refuse what has no meaning with several targets."""
+    if labels.dtype.kind not in "biuf" or not np.isin(labels, (0, 1)).all():
+        raise ValueError("y with several targets must be 0 or 1 in each")
+    for name in ("class_weight", "population_prior"):
+        if options[name] is not None:
+            raise ValueError(
+                f"{name} must be left out with several targets, got {options[name]!r}: it belongs to "
+                "the classes of one; train one estimator per target"
+            )
+    if isinstance(options["focal_alpha"], str):
+        raise ValueError(
+            "focal_alpha must be a number or two with several targets, got "
+            f"{options['focal_alpha']!r}: class frequencies differ between targets"
+        )
 
 
 def _check_objects(labels: NDArray[Any]) -> None:

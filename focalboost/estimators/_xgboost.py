@@ -12,8 +12,8 @@ import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
 
 import focalboost.xgboost as fx
+from focalboost import _scale
 from focalboost._curvature import Curvature
-from focalboost._namespace import to_numpy
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
@@ -52,13 +52,14 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     loss_ : BinaryFocalLoss or SoftmaxFocalLoss
         With class weights in its alpha.
     class_prior_ : array of shape (K,)
-        Weighted class frequencies of the training rows.
+        Weighted class frequencies of the training rows. A class without weight counts as half a row.
 
     Raises
     ------
     ValueError
-        At ``fit``: a single class; NaN; labels of an eval_set that were not in training; several
-        targets; ``objective`` or ``scale_pos_weight`` set; a metric of scores (rmse, ...).
+        At ``fit``: a single class; NaN; labels of an eval_set that were not in training; ``objective``
+        or ``scale_pos_weight`` set; a metric of scores (rmse, ...); class weights or priors with several
+        targets.
 
     Notes
     -----
@@ -67,6 +68,9 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     rows. ``predict_proba`` itself applies ``population_prior``. ``sample_weight`` is not undone: the
     posterior is that of the weighted rows. ``predict`` is the most probable class; with ``class_weight``
     the class of the largest weight times probability, because the weights say what errors cost.
+
+    ``y`` of shape (n, n_targets) has 0 or 1 for each target; ``predict_proba`` is then P(target = 1
+    given x) and ``predict`` 0 or 1, both (n, n_targets).
 
     Examples
     --------
@@ -79,6 +83,8 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     >>> classifier.predict_proba([[59.0]]).round(1)
     array([[1., 0.]], dtype=float32)
     """
+
+    _several_targets = True
 
     def __init__(
         self,
@@ -96,12 +102,6 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         self.focal_curvature = focal_curvature
         self.class_weight = class_weight
         self.population_prior = population_prior
-
-    def __sklearn_tags__(self) -> Any:
-        """Return XGBoost's tags; several targets at once are refused here."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = False
-        return tags
 
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters that are XGBoost's, as a fitted model must have them."""
@@ -140,40 +140,40 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             check_continued("xgb_model", _stored(before), posterior)
         objective = self._objective(host, posterior)
         builtin, own, last = _split(self.eval_metric, posterior)
-        exact = fx.ExactMetrics(own)
-        callbacks = [exact, *(self.callbacks or ())]
+        evaluated = _Metrics(own)
+        # While XGBClassifier fits, these stand in place of the user's parameters. It fits this object,
+        # not another one, because tools that watch XGBoost's fit keep what they see there.
+        own_parameters = {name: self.__dict__[name] for name in _CHANGED if name in self.__dict__}
+        callbacks = [evaluated, *(self.callbacks or ())]
         if self.early_stopping_rounds is not None:
             callbacks.append(_early_stopping(self.early_stopping_rounds, last))
-        host |= {
-            "objective": objective,
-            "eval_metric": builtin or None,
-            "callbacks": callbacks,
-            "early_stopping_rounds": None,
-            "disable_default_eval_metric": 1,
-        }
-        if before is None and host["base_score"] is None:
-            weight = None if sample_weight is None else to_numpy(sample_weight)
-            host["base_score"] = objective.params(codes, weight)["base_score"]
-        host.pop("num_class", None)
-        trained = _Trained(**host)
-        trained.evaluate = exact.evaluate
-        trained.fit(
-            X,
-            codes,
-            sample_weight=sample_weight,
-            base_margin=base_margin,
-            eval_set=_encoded(eval_set, X, y, codes, posterior),
-            verbose=verbose,
-            xgb_model=before,
-            sample_weight_eval_set=sample_weight_eval_set,
-            base_margin_eval_set=base_margin_eval_set,
-            feature_weights=feature_weights,
-        )
-        booster = trained.get_booster()
-        booster.set_attr(**{KEY: posterior.to_json(), **fx.says(posterior.loss)})
-        self._Booster = booster
-        self.evals_result_ = getattr(trained, "evals_result_", {})
-        self._adopt(posterior)
+        base_score = self.base_score
+        if before is None and base_score is None:
+            base_score = fx.base_score(posterior.loss, posterior.intercept())
+        others = {k: v for k, v in own_parameters.get("kwargs", {}).items() if k != "num_class"}
+        every: list[Any] = [*builtin, evaluated] if own else [*builtin]
+        with self._as_before_if_it_fails():
+            self.__dict__.pop("_class_posterior", None)
+            self.objective = objective
+            self.eval_metric = every if builtin else evaluated  # XGBoost needs a name in a list
+            self.callbacks = [*callbacks, _Finish(self, posterior, own_parameters)]
+            self.early_stopping_rounds = None
+            self.base_score = base_score
+            self.kwargs = others | {"disable_default_eval_metric": 1}
+            self.evals_result_: dict[str, Any] = {}
+            super().fit(
+                X,
+                codes,
+                sample_weight=sample_weight,
+                base_margin=base_margin,
+                eval_set=_encoded(eval_set, X, y, codes, posterior),
+                verbose=verbose,
+                xgb_model=before,
+                sample_weight_eval_set=sample_weight_eval_set,
+                base_margin_eval_set=base_margin_eval_set,
+                feature_weights=feature_weights,
+            )
+            self.objective = own_parameters["objective"]  # XGBoost has set the one that was trained
         return self
 
     def predict(
@@ -228,6 +228,8 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     @property
     def classes_(self) -> NDArray[Any]:
         """Labels in sorted order, shape (K,)."""
+        if hasattr(self, "n_classes_") and not hasattr(self, "_class_posterior"):
+            return np.arange(self.n_classes_)  # XGBoost compares the labels that it fits with it
         return self.class_posterior_.classes
 
     def save_model(self, fname: Any) -> None:
@@ -272,7 +274,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         )
         try:
             stored = xgb.Booster(model_file=fname).attr(KEY)
-        except xgb.core.XGBoostError as error:
+        except (xgb.core.XGBoostError, UnicodeDecodeError) as error:
             raise ValueError(wrong) from error
         if stored is None:
             raise ValueError(wrong)
@@ -282,7 +284,8 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         # XGBoost sets these parameters from the file, and the next fit would follow them.
         self.objective, self.base_score = objective, base_score
         self._adopt_parameters(posterior)
-        self._adopt(posterior)
+        self._class_posterior = posterior
+        self.n_classes_ = len(posterior.classes)
         return self
 
     def _objective(self, host: Mapping[str, Any], posterior: ClassPosterior) -> fx.Objective:
@@ -300,28 +303,65 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         fx.host_params({k: v for k, v in given.items() if k not in left_out}, objective)
         return objective
 
-    def _adopt(self, posterior: ClassPosterior) -> None:
-        self._class_posterior = posterior
-        self.n_classes_ = len(posterior.classes)
-
     def _check_fitted(self) -> None:
         self.get_booster()  # raises NotFittedError
 
 
-class _Trained(xgb.XGBClassifier):
-    """XGBClassifier with several custom metrics: what ``fit`` of the public class runs."""
+# Attributes that are others while XGBClassifier fits; kwargs is there only if some were given.
+_CHANGED = (
+    *("objective", "eval_metric", "callbacks", "early_stopping_rounds", "base_score"),
+    "kwargs",
+)
 
-    evaluate: Callable[..., Any]
 
-    def _configure_fit(self, *args: Any, **keywords: Any) -> Any:
-        # XGBoost's versions differ in the others.
-        model, _, *others = super()._configure_fit(*args, **keywords)
-        return model, self.evaluate, *others
+class _Metrics(fx.ExactMetrics):
+    """Several metrics as the one custom metric that XGBClassifier takes.
+
+    XGBoost records the first; the others join it in the history before other callbacks read that.
+    """
+
+    def __init__(self, metrics: Sequence[Any]) -> None:
+        super().__init__([])
+        self._metrics = list(metrics)
+        self._names = [metric.name for metric in metrics]
+        self.__name__ = self._names[0] if metrics else "none"
+
+    def __call__(self, y: Any, margin: Any, sample_weight: Any = None) -> float:
+        """Evaluate all metrics and return the first."""
+        values = [float(metric.value(y, margin, sample_weight)) for metric in self._metrics]
+        self.record(list(zip(self._names, values, strict=True)))
+        return values[0]
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Make places for the metrics that XGBoost does not know, and fill all."""
+        for history in evals_log.values():
+            for name in self._names[1:]:
+                history.setdefault(name, []).append(float("nan"))
+        return super().after_iteration(model, epoch, evals_log)
+
+
+class _Finish(xgb.callback.TrainingCallback):
+    """Makes the estimator whole before XGBClassifier's ``fit`` returns; the last of the callbacks."""
+
+    def __init__(
+        self, estimator: FocalXGBClassifier, posterior: ClassPosterior, given: Mapping[str, Any]
+    ) -> None:
+        self._finish = estimator, posterior, given
+
+    def after_training(self, model: Any) -> Any:
+        """Give the estimator its parameters back, and estimator and model the posterior."""
+        estimator, posterior, given = self._finish
+        model.set_attr(**{KEY: posterior.to_json(), **_scale.says(posterior.loss)})
+        for name in _CHANGED:
+            estimator.__dict__.pop(name)
+        estimator.__dict__.update(given)
+        estimator.__dict__["_class_posterior"] = posterior
+        return model
 
 
 @dataclass(frozen=True)
 class _UsersMetric:
-    """A user's f(y, prediction) as XGBoost calls a metric."""
+    """A user's f(y, prediction), under the name that XGBoost gives it."""
 
     posterior: ClassPosterior
     function: Callable[..., float]
@@ -330,11 +370,10 @@ class _UsersMetric:
     def name(self) -> str:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
-    def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
-        y, weight = data.get_label(), data.get_weight()
-        weights = {"sample_weight": weight} if weight.size else {}
-        prediction = _metrics.prediction(self.posterior, margin)
-        return self.name, float(self.function(y, prediction, **weights))
+    def value(self, y: Any, margin: Any, sample_weight: Any) -> float:
+        """Return the metric of labels 0 .. K-1 and margins."""
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(self.function(y, _metrics.prediction(self.posterior, margin), **weights))
 
 
 def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], Any]:
@@ -358,6 +397,9 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any],
                 f"XGBoost ({', '.join(fx.RANKING)}) or a callable, got {metric!r}: XGBoost would "
                 "compute it on scores that are not probabilities"
             )
+    names = [*builtin, *(metric.name for metric in own)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"eval_metric must have names of their own, got {names}")
     last = builtin[-1] if builtin and named[-1] is builtin[-1] else own[-1]
     return builtin, own, last
 
