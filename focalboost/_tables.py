@@ -81,7 +81,8 @@ def weight(u: NDArray[np.float64], table: Table) -> tuple[NDArray[Any], NDArray[
     t = within - piece
     below = offset < 0
     of_table = (octave - 1 + below * _OCTAVES_BINARY) * _PIECES_BINARY + piece
-    c0, c1, c2, c3 = table.coefficients[of_table].T.astype(np.float64)
+    # margins of several targets have two axes
+    c0, c1, c2, c3 = np.moveaxis(table.coefficients[of_table].astype(np.float64), -1, 0)
     slope = (c1 + t * (2 * c2 + t * 3 * c3)) * np.ldexp(float(_PIECES_BINARY), 1 - octave)
     return c0 + t * (c1 + t * (c2 + t * c3)), np.where(below, -slope, slope)
 

@@ -420,13 +420,14 @@ class TestModel:
         assert abs(posterior.mean() - y[10_000:].mean()) < 0.02
         assert abs(expit(z).mean() - y[10_000:].mean()) > 0.08
 
-    def test_several_targets(self, binary):
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    def test_several_targets(self, link, binary):
         X, y = binary
         Y = np.stack([y, X[:, 3] > 0.5], axis=1).astype(float)
-        w = tables.weights(len(y))
-        both = fx.train(XGBOOST, xgb.DMatrix(X, Y, weight=w), 10, loss=FOCAL)
+        w, loss = tables.weights(len(y)), BinaryFocalLoss(2.0, link=link)
+        both = fx.train(XGBOOST, xgb.DMatrix(X, Y, weight=w), 10, loss=loss)
         for j in range(2):
-            alone = fx.train(XGBOOST, xgb.DMatrix(X, Y[:, j], weight=w), 10, loss=FOCAL)
+            alone = fx.train(XGBOOST, xgb.DMatrix(X, Y[:, j], weight=w), 10, loss=loss)
             assert_allclose(margins(both, X)[:, j], margins(alone, X), atol=1e-5)
 
     def test_multi_output_tree_of_targets(self, binary):
