@@ -56,7 +56,9 @@ def finalize(
     Notes
     -----
     The model also says which link its margins have, in its parameters, where LightGBM keeps it.
-    ``Booster.refit`` of a finalized model uses log loss.
+    ``Booster.refit`` of a finalized model uses log loss. With ``link="canonical"`` the leaves stay
+    log-odds; with ``link="focal"`` they would be mixed with them, and every probability shifted: train
+    on with ``init_model`` instead.
     """
     check_loss(loss)
     return rewrite(booster, loss, init_score, says(loss))
