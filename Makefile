@@ -5,7 +5,7 @@ BIN := .venv/bin
 DATA ?=
 PYTEST = $(BIN)/python -m pytest -n auto
 
-.PHONY: demo test test-all lint types docs format bench sanitize clean help
+.PHONY: demo test test-all test-matrix lint types docs format bench sanitize clean help
 
 # The kernel is rebuilt when one of these changes.
 KERNEL := CMakeLists.txt $(wildcard focalboost/_kernel/*.?pp)
@@ -14,6 +14,7 @@ help:
 	@echo "make demo      train focal loss against log loss on an embedded fraud table"
 	@echo "make test      the whole test suite, doctests included"
 	@echo "make test-all  the same and the slow tests"
+	@echo "make test-matrix  the suite with other versions of Python and the libraries (minutes each)"
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make types     mypy, strict"
 	@echo "make docs      the site, into build/docs; a warning is an error"
@@ -33,6 +34,9 @@ test: .venv/test
 test-all: .venv/test-all
 	$(PYTEST)
 	FOCALBOOST_KERNEL=numpy $(PYTEST) -q
+
+test-matrix: .venv/matrix
+	$(BIN)/nox
 
 lint: .venv/lint
 	$(BIN)/ruff check .
@@ -58,7 +62,7 @@ sanitize: .venv/pip
 	build/sanitize/stress
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .nox build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # A stamp per set of tools: made anew when pyproject.toml asks for something else.
 .venv/pip:
@@ -78,6 +82,10 @@ clean:
 
 .venv/test-all: .venv/test
 	$(BIN)/python -m pip install --quiet --group test-all
+	@touch $@
+
+.venv/matrix: .venv/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --group matrix
 	@touch $@
 
 .venv/lint: .venv/pip pyproject.toml

@@ -3,6 +3,7 @@
 Importing this package imports neither host; ``focalboost.xgboost`` and ``focalboost.lightgbm`` do.
 """
 
+import sys as _sys
 from importlib.metadata import version as _version
 from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING as _TYPE_CHECKING
@@ -18,7 +19,6 @@ if _TYPE_CHECKING:
 
 __version__ = _version("focalboost")
 
-# The estimators of hosts that are installed, so that "import *" works with one of them.
 _HOSTS = {"FocalLGBMClassifier": "lightgbm", "FocalXGBClassifier": "xgboost"}
 
 __all__ = [
@@ -28,7 +28,9 @@ __all__ = [
     "shift_prior",
     "show_versions",
 ]
-__all__ += [name for name, host in _HOSTS.items() if _find_spec(host)]
+# The estimators of hosts that are installed, so that "import *" works with one of them. A module that is
+# loaded need not have what find_spec looks for.
+__all__ += [name for name, host in _HOSTS.items() if _sys.modules.get(host) or _find_spec(host)]
 
 
 def __getattr__(name: str) -> _Any:

@@ -577,6 +577,7 @@ class TestParametersAfterFitting:
         [
             *({"n_jobs": 2}, {"max_depth": 2}, {"verbosity": 0}, {"random_state": 3}),
             *({"base_score": 0.3}, {"objective": "binary:logistic"}, {"eval_metric": "auc"}),
+            *({"eval_metric": ["auc", "logloss"]}, {"eval_metric": "focal_loss"}),
             *({"focal_gamma": 0.0}, {"tree_method": "hist"}, {"missing": -1.0}),
         ],
         ids=str,
@@ -707,6 +708,14 @@ def test_everything_can_be_imported_with_one_host(missing):
         f"util.find_spec = lambda name: None if name == {missing!r} else find(name)\n"
         "from focalboost import *\n"
         "assert ('FocalXGBClassifier' in dir()) != ('FocalLGBMClassifier' in dir())"
+    )
+    run_python("-c", code)
+
+
+def test_a_host_that_is_loaded_without_a_spec():
+    code = (
+        "import sys, types; sys.modules['xgboost'] = types.ModuleType('xgboost')\n"
+        "import focalboost; assert 'FocalXGBClassifier' in focalboost.__all__"
     )
     run_python("-c", code)
 

@@ -107,8 +107,9 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         """Return the parameters that are XGBoost's, as a fitted model must have them."""
         params = {k: v for k, v in super().get_xgb_params().items() if k not in HANDLED}
         if hasattr(self, "_class_posterior"):
-            # XGBoost sets all of them on the fitted booster when one is changed: these belong to it.
-            for name in ("objective", "base_score", "num_class"):
+            # XGBoost sets all of them on the fitted booster when one is changed. These belong to it, and
+            # of metrics it knows its own alone.
+            for name in ("objective", "base_score", "num_class", "eval_metric"):
                 params.pop(name, None)
         return params
 
