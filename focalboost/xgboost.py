@@ -111,7 +111,7 @@ class Objective(Immutable):
             k = self.loss.n_outputs
             empty = np.empty((0,) if k == 1 else (0, k), np.float32)
             return empty, empty.copy()
-        y = _like_margin(given.y, shape, self.loss) if given.native else given.y
+        y = _like_margin(given.y, shape, self.loss)
         rows = _rounds.Rows.recent(self, self.loss, y, given.sample_weight, shape, self.device)
         return self.derivatives(rows, given.margin)
 
@@ -203,9 +203,10 @@ class _OneRun:
         return self._objective.derivatives(rows, margin)
 
 
-def _like_margin(y: NDArray[Any], shape: tuple[int, ...], loss: FocalLoss) -> NDArray[Any]:
+def _like_margin(y: Any, shape: tuple[int, ...], loss: FocalLoss) -> Any:
     """Return labels of several targets as (n, targets): they come flat up to XGBoost 3.1."""
-    return y.reshape(shape) if loss.n_outputs == 1 and y.size == np.prod(shape) else y
+    flat = loss.n_outputs == 1 and len(shape) == 2 and np.shape(y) == (shape[0] * shape[1],)
+    return y.reshape(shape) if flat and isinstance(y, np.ndarray) else y
 
 
 def _native_name(loss: FocalLoss) -> str:

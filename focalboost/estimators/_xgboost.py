@@ -374,7 +374,10 @@ class _UsersMetric:
     def value(self, y: Any, margin: Any, sample_weight: Any) -> float:
         """Return the metric of labels 0 .. K-1 and margins."""
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self.function(y, _metrics.prediction(self.posterior, margin), **weights))
+        prediction = _metrics.prediction(self.posterior, margin)
+        if self.posterior.n_targets > 1:
+            y = np.reshape(y, prediction.shape)  # flat up to XGBoost 3.1
+        return float(self.function(y, prediction, **weights))
 
 
 def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], Any]:
