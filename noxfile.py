@@ -36,6 +36,14 @@ def suite(session, *pins):
     session.run("python", "-m", "pytest", "-n", "auto", "-q", "-m", "not slow", *session.posargs)
 
 
+@nox.session(default=False)
+def mutation(session):
+    """Run benchmarks/mutation.py, which needs the package beside a copy that it changes."""
+    session.install("--upgrade", "pip>=25.1")
+    session.install(".[all]", "--group", "test", "cosmic-ray>=8.4")
+    session.run("python", "benchmarks/mutation.py", *session.posargs)
+
+
 @nox.session(python="3.11")
 def oldest(session):
     """Run with the oldest versions allowed."""
