@@ -53,8 +53,11 @@ def oldest(session):
 @nox.session(python="3.12")
 @nox.parametrize("xgboost", ["3.1.3", "3.2.0"])
 def between(session, xgboost):
-    """Run XGBoost between the oldest and the newest, with the older LightGBM."""
-    suite(session, f"xgboost=={xgboost}", "lightgbm==4.6.0")
+    """Run XGBoost between the oldest and the newest, with LightGBM and pandas of that time.
+
+    XGBoost 3.1 and LightGBM 4.6 themselves do not read the frames of pandas 3.
+    """
+    suite(session, f"xgboost=={xgboost}", "lightgbm==4.6.0", "pandas<3", "scikit-learn<1.8")
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
