@@ -42,6 +42,7 @@ CANONICAL_SOFTMAX = [
     SoftmaxFocalLoss(2, gamma=2.0, link="canonical"),
     SoftmaxFocalLoss(5, gamma=1.7, alpha=(1.0, 0.1, 7.0, 2.0, 30.0), link="canonical"),
     SoftmaxFocalLoss(3, gamma=(0.0, 2.0, 0.5), link="canonical"),
+    SoftmaxFocalLoss(3, gamma=(6.0, 5.0, 0.5), link="canonical"),
     SoftmaxFocalLoss(4, gamma=(5.0, 0.25, 2.0, 1.0), alpha=(0.3, 1.0, 2.0, 9.0), link="canonical"),
 ]
 BINARY = [*FOCAL_BINARY, *CANONICAL_BINARY]

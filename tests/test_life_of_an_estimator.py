@@ -174,7 +174,7 @@ class LifeWithLightGBM(Life):
     cls = FocalLGBMClassifier
     host_changes = (
         *({"n_jobs": 2}, {"num_leaves": 5}, {"random_state": 3}, {"reg_lambda": 2.0}),
-        *({"metric": "auc"}, {"metric": "logloss"}, {"min_child_samples": 5}),
+        *({"metric": "error"}, {"metric": "logloss"}, {"min_child_samples": 5}),
         *({"n_estimators": 4}, {"learning_rate": 0.2}),
     )
 

@@ -264,10 +264,16 @@ FOCAL_INLINE float start_of(float odds, float tangent, float g, float log1p_g) {
 
 FOCAL_INLINE float tangent_of(float g) { return 0.5f / top_at(0.0f, g).N; }
 
-// Below d = 0 the first piece goes on: the other classes seem to come as near as that while s is not yet right.
+// Below d = 0 the first piece goes on: the other classes seem to come as near as that while s is not yet right. It goes
+// on as far as an answer may be from where the table is read, kLongestShift; beyond, a stays what it is there, since a
+// cubic would run away, and p = exp(m) a still brings Newton's method back: such a reading is never the last.
+constexpr float kGoesOn = 0.0625f;
+FOCAL_INLINE bool is_off(float distance) { return distance < -kGoesOn; }
 FOCAL_INLINE Place place_below(float distance) {
   Place at = place<kOctavesSoftmax, kLogPiecesSoftmax>(distance > 0.0f ? distance : 0.0f);
-  at.t += distance < 0.0f ? distance * float(1 << kLogPiecesSoftmax) : 0.0f;
+  const float beyond = distance > -kGoesOn ? distance : -kGoesOn;
+  at.t += distance < 0.0f ? beyond * float(1 << kLogPiecesSoftmax) : 0.0f;
+  at.per_width = is_off(distance) ? 0.0f : at.per_width;
   return at;
 }
 

@@ -319,6 +319,7 @@ int32_t canonical_softmax_rows(const Job& job) {
   T key[kBlock], ref[kBlock], u_top[kBlock];
   float weight[kBlock], wa[kBlock], least[kBlock];
   float total[kBlock], sum[kBlock], squares[kBlock], a_nearest[kBlock], d_nearest[kBlock], d_rest[kBlock];
+  float closest[kBlock];  // the smallest d
   float g[kBlock], log1p_g[kBlock], tangent[kBlock], lead[kBlock], gap[kBlock];  // of J
   float s[kBlock], p[kBlock], M[kBlock], N[kBlock];
   float rho[kBlock], shift[kBlock];  // where the table was read, and how far from that the answer is
@@ -379,7 +380,10 @@ int32_t canonical_softmax_rows(const Job& job) {
       d_nearest[i] = half[other] - log_alpha[other];
       first_nearest[i] = job.table_of[other] * kPiecesSoftmax;
     }
-    for (int i = 0; i < n; ++i) total[i] = sum[i] = squares[i] = 0.0f;
+    for (int i = 0; i < n; ++i) {
+      total[i] = sum[i] = squares[i] = 0.0f;
+      closest[i] = std::numeric_limits<float>::max();
+    }
     for (int j = 0; j < k; ++j) {
       const T* const from = u + static_cast<int64_t>(j) * block;
       float* const to_x = x + static_cast<int64_t>(j) * block;
@@ -391,7 +395,9 @@ int32_t canonical_softmax_rows(const Job& job) {
         sum[i] += share;
         squares[i] = fma_(share, share, squares[i]);
         to_x[i] = share;
-        to_d[i] = shift_j - static_cast<float>(from[i] - ref[i]);
+        const float distance = shift_j - static_cast<float>(from[i] - ref[i]);
+        closest[i] = distance < closest[i] ? distance : closest[i];
+        to_d[i] = distance;
       }
     }
     // One Newton step with the nearest class as it is and equal ones for the rest: no loop over the classes.
@@ -453,7 +459,7 @@ int32_t canonical_softmax_rows(const Job& job) {
         const float step = newton(p[i], M[i], N[i], rho[i], S0[i], S1[i]);
         const Solved of = solve(s[i], step, g[i], gap[i], rho[i], {S0[i], S1[i], S2[i], S3[i]});
         s[i] = done[i] ? s[i] : of.s;
-        done[i] |= !(of.shift > kLongestShift<policy>);
+        done[i] |= !(of.shift > kLongestShift<policy>) & !is_off(closest[i] - rho[i]);
         any_left |= !done[i];
       }
       if (!any_left) break;

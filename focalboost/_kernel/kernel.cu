@@ -115,7 +115,7 @@ extern "C" __global__ void canonical_softmax_rows(const float* margin, const int
     int nearest = top == 0 ? 1 : 0;
     for (int j = 0; j < k; ++j) nearest = j != top && u[j] > u[nearest] ? j : nearest;
     const float ref = u[nearest];
-    float total = 0, sum = 0, squares = 0;
+    float total = 0, sum = 0, squares = 0, closest = 3e38f;
     for (int j = 0; j < k; ++j) {
       const float value = j == top ? 0.0f : behind_second(u[j], ref), share = alpha[j] * value;
       total += value;
@@ -123,6 +123,7 @@ extern "C" __global__ void canonical_softmax_rows(const float* margin, const int
       squares = fma_(share, share, squares);
       x[j] = share;
       d[j] = (half[j] - log_alpha[j]) - (u[j] - ref);  // unused at J
+      closest = j != top && d[j] < closest ? d[j] : closest;
     }
     const float ahead = u[top] - ref, lead = ahead < kLargestLead ? ahead : kLargestLead;
     const float gap = log_alpha[top] + lead, g = gamma[top], a_nearest = alpha[nearest];
@@ -153,7 +154,7 @@ extern "C" __global__ void canonical_softmax_rows(const float* margin, const int
       }
       const Solved solved = solve(s, newton(of.p, of.M, of.N, rho, S.f0, S.f1), g, gap, rho, S);
       s = solved.s;
-      if (!(solved.shift > kLongestShift<FOCAL_POLICY>)) break;
+      if (!(solved.shift > kLongestShift<FOCAL_POLICY>) && !is_off(closest - rho)) break;
     }
 
     const auto slope = [&](int j) { return j == top ? Slope{0.0f, 0.0f, 0.0f} : slope_of(read(j, d[j]), x[j]); };
