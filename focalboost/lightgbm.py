@@ -319,6 +319,8 @@ def cv(
         folds.update(dict.fromkeys((train_fold, test_fold), intercepts[-1]))
         return train_fold, test_fold, fold_params
 
+    common = {"fpreproc": keep_intercept, "return_cvbooster": return_cvbooster, **host_keywords}
+    native = False
     try:
         results = lgb.cv(
             {**host, "objective": start.moves(objective)},
@@ -326,21 +328,25 @@ def cv(
             num_boost_round,
             feval=[start.moves(function) for function in fevals],
             init_model=init_model,
-            fpreproc=keep_intercept,
-            return_cvbooster=return_cvbooster,
-            **host_keywords,
+            **common,
         )
     except lgb.basic.LightGBMError as error:
-        if "num_features" not in str(error):
+        if "num_features" not in str(error) or not own_start:
             raise
-        raise ValueError(
-            "train_set must have a feature that can be split in every fold: all are constant, or "
-            "min_data_in_leaf is too large. LightGBM cannot cross-validate a custom objective then"
-        ) from error
+        # No feature can be split: every fold's model is its start alone, as in native training.
+        native = True
+        intercepts.clear()
+        results = lgb.cv(
+            {**host, **native_start(loss), "metric": host["metric"]},
+            train_set,
+            1,
+            feval=[start.alone(function) for function in fevals],
+            **common,
+        )
     if return_cvbooster:
         boosters: Any = results["cvbooster"]
         for booster, intercept in zip(boosters.boosters, intercepts, strict=True):
-            finalize(booster, loss, init_score=intercept)
+            finalize(grown_natively(booster) if native else booster, loss, init_score=intercept)
     return dict(results)
 
 
@@ -509,6 +515,16 @@ class _Start:
             return function(margin if intercept is None else margin + intercept, data)
 
         return moved
+
+    def alone(self, function: Callable[[Any, Any], Any]) -> Callable[[Any, lgb.Dataset], Any]:
+        """Return the function of the start, whatever margins are given."""
+
+        def of_start(_: Any, data: lgb.Dataset) -> Any:
+            intercept = self.of(data)
+            assert intercept is not None
+            return function(constant_margins(intercept, data.num_data()), data)
+
+        return of_start
 
 
 def _fevals(loss: FocalLoss, host: dict[str, Any], feval: Any) -> list[Callable[..., Any]]:

@@ -626,10 +626,22 @@ class TestConstantFeatures:
         expected = share[1] if loss.n_outputs == 1 else share
         assert_allclose(loss.posterior(z[0]), expected, rtol=1e-5)
 
-    def test_cv_of_lightgbm_says_why_it_cannot(self):
-        data = lgb.Dataset(np.zeros((len(y), 3)), y)
-        with pytest.raises(ValueError, match="must have a feature that can be split"):
-            fl.cv(LIGHTGBM, data, 3, loss=LOSS, nfold=2)
+    @pytest.mark.parametrize("loss", [LOSS, SoftmaxFocalLoss(3, 2.0, link="canonical")])
+    def test_cv_of_lightgbm(self, loss):
+        labels = y if loss.n_outputs == 1 else three_classes()[1]
+        w = np.linspace(0.5, 2, len(labels))
+        data = lgb.Dataset(np.zeros((len(y), 3)), labels, weight=w)
+        half = np.arange(len(labels)) % 2 == 0
+        folds = [(np.flatnonzero(half), np.flatnonzero(~half))]
+        params = {**LIGHTGBM, "metric": "auc" if loss.n_outputs == 1 else "auc_mu"}
+        results = fl.cv(params, data, 3, loss=loss, folds=folds, return_cvbooster=True)
+        start = loss.intercept(labels[half], w[half])
+        z = np.full(half.sum(), start) if loss.n_outputs == 1 else np.tile(start, (half.sum(), 1))
+        expected = focal_loss(loss, labels[~half], z, w[~half])
+        assert_allclose(results["valid focal_loss-mean"], [expected], rtol=1e-6)
+        assert_allclose(results[f"valid {params['metric']}-mean"], [0.5])
+        (booster,) = results["cvbooster"].boosters
+        assert_allclose(booster.predict(np.zeros((1, 3)), raw_score=True)[0], start, rtol=1e-6)
 
     @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
     @pytest.mark.parametrize("classes", [2, 3])
