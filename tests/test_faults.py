@@ -393,6 +393,12 @@ class TestToolsThatWatchFit:
         assert classifier.classes_.tolist() == [0, 1]
         assert repr(classifier.get_params()) == params
 
+    def test_a_lightgbm_that_asks_in_another_way(self, monkeypatch):
+        """Its fit calls a method of ours that it may rename: log loss must not be trained instead."""
+        monkeypatch.delattr(FocalLGBMClassifier, "_process_params")
+        with pytest.raises(RuntimeError, match="trained its own objective"):
+            make(FocalLGBMClassifier).fit(X, y)
+
     def test_metrics_of_one_name_are_refused(self):
         def same(*_):
             return 0.0

@@ -85,6 +85,11 @@ class _Model(lgb.LGBMModel):
             self._fitting = replace(given, params=given.params | more)
             try:
                 super().fit(X, y, **keywords)
+                if self.booster_.params.get("objective") != "none":  # so LightGBM names a callable
+                    raise RuntimeError(
+                        f"this version of LightGBM ({lgb.__version__}) trained its own objective: its "
+                        "fit does not ask for the parameters as known versions do"
+                    )
                 return
             except lgb.basic.LightGBMError as error:
                 if "num_features" not in str(error) or keywords["init_model"] is not None:
