@@ -326,6 +326,39 @@ class TestRounds:
         assert len(labels_read) == intercepts + gradients + metrics
 
 
+class TestBaseScoreOfClasses:
+    """Margins up to XGBoost 3.4; a later one may read them as scores, and is asked."""
+
+    class Started:
+        """A model of one round that moved nothing."""
+
+        def __init__(self, margin):
+            self.margin = np.asarray(margin, np.float32)
+
+        def predict(self, _, output_margin):
+            assert output_margin
+            return self.margin[None]
+
+    @pytest.mark.parametrize(("of", "scores"), [(np.asarray, False), (np.log, True)])
+    def test_the_probe(self, of, scores, monkeypatch):
+        fx._softprob_starts_from_scores.cache_clear()
+        monkeypatch.setattr(
+            fx.xgb, "train", lambda params, *_: self.Started(of(params["base_score"]))
+        )
+        assert fx._softprob_starts_from_scores() is scores
+        fx._softprob_starts_from_scores.cache_clear()
+
+    def test_either_way_it_is_the_prior(self, multiclass, monkeypatch):
+        _, y = multiclass
+        share = np.bincount(y.astype(int)) / len(y)
+        loss = SoftmaxFocalLoss(3, 2.0, link="canonical")
+        for scores in (False, True):
+            monkeypatch.setattr(fx, "_softprob_starts_from_scores", lambda s=scores: s)
+            start = fx.Objective(loss).params(y)["base_score"]
+            assert all(type(value) is float for value in start)
+            assert_allclose(start if scores else softmax(start), share, rtol=1e-6)
+
+
 class TestModel:
     """The trained model is a native one, and starts from the intercept of the focal loss."""
 
