@@ -16,7 +16,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from focalboost._scale import says
+from focalboost import _scale
 from focalboost.losses import FocalLoss, check_loss
 
 
@@ -56,12 +56,13 @@ def finalize(
     Notes
     -----
     The model also says which link its margins have, in its parameters, where LightGBM keeps it.
-    ``Booster.refit`` of a finalized model uses log loss. With ``link="canonical"`` the leaves stay
+    ``Booster.refit`` of a finalized model uses log loss, once it was saved and loaded again (LightGBM
+    refuses it before, because a custom objective was trained). With ``link="canonical"`` the leaves stay
     log-odds; with ``link="focal"`` they would be mixed with them, and every probability shifted: train
     on with ``init_model`` instead.
     """
     check_loss(loss)
-    return rewrite(booster, loss, init_score, says(loss))
+    return rewrite(booster, loss, init_score, _scale.says(loss))
 
 
 def rewrite(
@@ -78,7 +79,7 @@ def rewrite(
         )
     shift = _init_score(init_score, k)
     text = booster.model_to_string()
-    if re.search(r"^objective=", text, re.MULTILINE):
+    if objective_of(text):
         raise ValueError(
             "booster must not have a link yet, got a native or already finalized model"
         )
@@ -111,11 +112,25 @@ def with_notes(text: str, notes: Mapping[str, str]) -> str:
     return head + mark + lines + parameters
 
 
-def notes_of(model: lgb.Booster | str | Path) -> dict[str, str]:
-    """Return the notes in a model or its file; none in models of others."""
+def check_scale(model: lgb.Booster | str | Path, loss: FocalLoss) -> dict[str, str]:
+    """Refuse a model or file whose margins mean something else than the loss's; return its notes."""
     if not isinstance(model, lgb.Booster):
         model = lgb.Booster(model_file=model)
-    return read_notes(model.model_to_string(num_iteration=1))
+    text = model.model_to_string(num_iteration=1)
+    notes, objective = read_notes(text), objective_of(text)
+    k = loss.n_outputs
+    of_log_loss = ["binary sigmoid:1", "cross_entropy"] if k == 1 else [f"multiclass num_class:{k}"]
+    _scale.check_continued(notes, loss, objective or "none", objective in of_log_loss)
+    return notes
+
+
+def objective_of(text: str) -> str:
+    """Return the objective in the header of a model's text; "" if it has none.
+
+    A column may have that name, and then stands further below.
+    """
+    found = re.search(r"^objective=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
+    return found[1] if found else ""
 
 
 def read_notes(text: str) -> dict[str, str]:
@@ -125,7 +140,7 @@ def read_notes(text: str) -> dict[str, str]:
 
 def grown_natively(booster: lgb.Booster) -> lgb.Booster:
     """Make constants of value 0 without a link, for ``finalize``, of a model with ``native_start``."""
-    text = re.sub(r"^objective=.*\n", "", booster.model_to_string(), flags=re.MULTILINE)
+    text = re.sub(r"^objective=.*\n", "", booster.model_to_string(), count=1, flags=re.MULTILINE)
     text = re.sub(r"^leaf_value=.*$", "leaf_value=0", text, flags=re.MULTILINE)
     return booster.model_from_string(_with_trees(text, _TREE.findall(text)))
 

@@ -24,10 +24,19 @@ def says(loss: FocalLoss) -> dict[str, str]:
     return said
 
 
-def check_continued(said: Mapping[str, str | None], loss: FocalLoss) -> None:
-    """Refuse to continue a model whose margins mean something else; models of others say nothing."""
+def check_continued(
+    said: Mapping[str, str | None], loss: FocalLoss, objective: str, of_log_loss: bool
+) -> None:
+    """Refuse to continue a model whose margins mean something else.
+
+    Models of others say nothing, except which ``objective`` they were trained with: that of log loss
+    makes margins that are log-odds.
+    """
     before = said.get(_LINK)
-    if before not in (None, loss.link):
+    if before is None:
+        _check_foreign(loss, objective, of_log_loss)
+        return
+    if before != loss.link:
         raise ValueError(
             f"link must be that of the model to be continued, {before!r}, got {loss.link!r}: the same "
             "margin stands for another posterior"
@@ -38,4 +47,21 @@ def check_continued(said: Mapping[str, str | None], loss: FocalLoss) -> None:
             f"gamma and alpha must be those of the model to be continued, {of_model}, got {own}: with "
             "link='focal' the same margin stands for another posterior; with link='canonical' they may "
             "change"
+        )
+
+
+def _check_foreign(loss: FocalLoss, objective: str, of_log_loss: bool) -> None:
+    """Check a model that does not say its link."""
+    if not of_log_loss:
+        raise ValueError(
+            "the model to be continued must be one of focalboost or of log loss, got objective="
+            f"{objective!r}: its margins are no log-odds. (In LightGBM a model that was saved by a "
+            "callback, or trained with a custom objective, has none and lacks its starting value: "
+            "call finalize with its loss first.)"
+        )
+    log_odds = not any(loss.gammas) and set(loss.alphas) == {1.0}
+    if loss.link == "focal" and not log_odds:
+        raise ValueError(
+            "link must be 'canonical' to continue a model that does not say its link, got 'focal': the "
+            "margins of log loss are log-odds, and with gamma or alpha those of the paper are not"
         )

@@ -18,10 +18,10 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from focalboost import _rounds, _scale, _validation, metrics
+from focalboost import _rounds, _validation, metrics
 from focalboost._curvature import POLICIES, Curvature
 from focalboost._immutable import Immutable
-from focalboost._lightgbm_model import finalize, grown_natively, native_start, notes_of
+from focalboost._lightgbm_model import check_scale, finalize, grown_natively, native_start
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["Metric", "Objective", "cv", "finalize", "train"]
@@ -34,6 +34,9 @@ ALIASES = {
     "boosting": ("boosting", "boosting_type", "boost"),
     "is_unbalance": ("is_unbalance", "unbalance", "unbalanced_sets"),
     "scale_pos_weight": ("scale_pos_weight",),
+    "pos_bagging_fraction": ("pos_bagging_fraction", "pos_sub_row", "pos_subsample", "pos_bagging"),
+    "neg_bagging_fraction": ("neg_bagging_fraction", "neg_sub_row", "neg_subsample", "neg_bagging"),
+    "boost_from_average": ("boost_from_average",),
     "num_machines": ("num_machines", "num_machine"),
     "num_threads": ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs"),
 }
@@ -47,6 +50,12 @@ METRICS_OF_MARGINS = frozenset({"auc", "average_precision", "auc_mu", "multi_err
 _IGNORED: Mapping[str, tuple[Collection[Any], str]] = {
     "scale_pos_weight": ((None, 1), "alpha=(1, scale_pos_weight)"),
     "is_unbalance": ((None, False, "false"), "alpha=balanced_alpha(y)"),
+    "pos_bagging_fraction": ((None, 1), "alpha, or draw the rows yourself"),
+    "neg_bagging_fraction": ((None, 1), "alpha, or draw the rows yourself"),
+    "boost_from_average": (
+        (None, True, "true"),
+        "alpha; training starts from the intercept, or from init_score of the data",
+    ),
 }
 
 
@@ -173,7 +182,7 @@ def train(
     feval : callable or list of callables, optional
         Evaluated on margins, in addition to the focal loss. LightGBM's early stopping watches every
         metric, or with ``first_metric_only`` the first.
-    init_model : str, Path or Booster, optional
+    init_model : str, Path, Booster or LGBMModel, optional
         Continue from this model; its margins take the place of the intercept, and must have the link
         of ``loss``. Models of this module say which link they have, and with ``link="focal"`` gamma and
         alpha, which must be the same then.
@@ -223,7 +232,7 @@ def train(
             "valid_sets must not contain train_set with boosting='dart': to evaluate a custom metric on "
             "it LightGBM drops trees once more and leaves them negated in the model"
         )
-    _check_continued(init_model, loss)
+    init_model = _continued(init_model, loss)
     _prepare(train_set, valid, host, loss, construct=init_model is None)
     starts = [(data, data.init_score) for data in (train_set, *valid)]
     intercept = None
@@ -300,7 +309,7 @@ def cv(
     objective = objective_for(loss, curvature, params)
     _refuse_fobj(host_keywords)
     host = host_params(params, objective)
-    _check_continued(init_model, loss)
+    init_model = _continued(init_model, loss)
     _prepare(train_set, [], host, loss, construct=init_model is None)
     own_start = init_model is None and not _has_start(train_set)
     if own_start:
@@ -313,12 +322,15 @@ def cv(
     def keep_intercept(train_fold: lgb.Dataset, test_fold: lgb.Dataset, fold_params: Any) -> Any:
         if fpreproc is not None:
             train_fold, test_fold, fold_params = fpreproc(train_fold, test_fold, fold_params)
+            of_host = {"objective": fold_params.pop("objective", "none")}
+            fold_params = host_params(fold_params, objective) | of_host
         train_fold.construct()
         test_fold.construct()
         intercepts.append(_intercept(loss, train_fold) if own_start else None)
         folds.update(dict.fromkeys((train_fold, test_fold), intercepts[-1]))
         return train_fold, test_fold, fold_params
 
+    start_of_data = train_set.init_score
     common = {"fpreproc": keep_intercept, "return_cvbooster": return_cvbooster, **host_keywords}
     native = False
     try:
@@ -343,6 +355,9 @@ def cv(
             feval=[start.alone(function) for function in fevals],
             **common,
         )
+    finally:
+        if init_model is not None:
+            _forget_model([(train_set, start_of_data)])
     if return_cvbooster:
         boosters: Any = results["cvbooster"]
         for booster, intercept in zip(boosters.boosters, intercepts, strict=True):
@@ -489,9 +504,13 @@ def _check_data(data: lgb.Dataset, loss: FocalLoss, name: str) -> None:
     _validation.sample_weight(_weight(data), len(y), np.empty(0, np.float64))
 
 
-def _check_continued(init_model: Any, loss: FocalLoss) -> None:
-    if init_model is not None:
-        _scale.check_continued(notes_of(init_model), loss)
+def _continued(init_model: Any, loss: FocalLoss) -> Any:
+    """Return the model to be continued, of an estimator its booster, or raise if it cannot be."""
+    if init_model is None:
+        return None
+    model = init_model.booster_ if isinstance(init_model, lgb.LGBMModel) else init_model
+    check_scale(model, loss)
+    return model
 
 
 def _intercept(loss: FocalLoss, data: lgb.Dataset) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ softmax of the margin: with ``link="canonical"`` these are probabilities, with `
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -41,6 +42,9 @@ __all__ = ["Arrays", "Metric", "Objective", "cv", "train"]
 
 RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 """XGBoost's metrics that depend on the order of the margins only; it maximises them."""
+
+
+_OF_CLASSES = ("multi:softprob", "multi:softmax")
 
 
 @dataclass(frozen=True)
@@ -332,11 +336,13 @@ def train(
         ordinal = _validation.device(objective.device)
         with nullcontext() if ordinal is None else cuda.on(ordinal):
             return _train_arrays(host, dtrain, num_boost_round, objective, **host_keywords)
-    for data, name in [(dtrain, "dtrain"), *(host_keywords.get("evals") or ())]:
+    host_keywords["evals"] = evals = list(host_keywords.get("evals") or ())
+    for data, name in [(dtrain, "dtrain"), *evals]:
         _check_data(data, loss, name)
     host, before = _with_intercept(host, objective, dtrain, host_keywords.pop("xgb_model", None))
     callbacks = host_keywords.pop("callbacks", None) or ()
-    exact = ExactMetrics(_in_order(Metric(loss), custom_metric, host_keywords.get("maximize")))
+    own_metrics = _in_order(Metric(loss), custom_metric, host_keywords.get("maximize"))
+    exact = ExactMetrics(own_metrics, _scale.says(loss))
     booster = xgb.train(
         host,
         dtrain,
@@ -423,7 +429,9 @@ def continued(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.B
         )
     given = isinstance(xgb_model, xgb.Booster)
     model = xgb_model.copy() if given else xgb.Booster(model_file=xgb_model)
-    _scale.check_continued(model.attributes(), loss)
+    trained = json.loads(model.save_config())["learner"]["objective"]["name"]
+    of_log_loss = ("binary:logistic", "reg:logistic") if loss.n_outputs == 1 else _OF_CLASSES
+    _scale.check_continued(model.attributes(), loss, trained, trained in of_log_loss)
     model.set_attr(best_iteration=None, best_score=None)
     return model
 
@@ -473,6 +481,7 @@ def cv(
     def with_intercept(train_fold: xgb.DMatrix, test_fold: xgb.DMatrix, fold_params: Any) -> Any:
         if fpreproc is not None:
             train_fold, test_fold, fold_params = fpreproc(train_fold, test_fold, fold_params)
+            fold_params = host_params(_mapping(fold_params), objective)
         return train_fold, test_fold, {**_start(objective, train_fold), **fold_params}
 
     callbacks = host_keywords.pop("callbacks", None) or ()
@@ -499,13 +508,25 @@ class ExactMetrics(xgb.callback.TrainingCallback):
 
     XGBoost formats each custom metric as text and reads it back before callbacks see it. This
     callback runs first and replaces the entries of the history, so that early stopping and the
-    recorded results are exact. Pass its ``evaluate`` as the custom_metric.
+    recorded results are exact. Pass its ``evaluate`` as the custom_metric. ``says``: attributes that
+    the model has from the first round on.
     """
 
-    def __init__(self, metrics: Sequence[Callable[[Any, xgb.DMatrix], Any]]) -> None:
+    def __init__(
+        self,
+        metrics: Sequence[Callable[[Any, xgb.DMatrix], Any]],
+        says: Mapping[str, str] | None = None,
+    ) -> None:
+        self._says = dict(says or {})
         self._custom = list(metrics)
         self._values: dict[str, list[float]] = {}
         self.of_folds: dict[str, list[float]] = {}  # the columns of cv
+
+    def before_training(self, model: Any) -> Any:
+        """Let checkpoints say what the finished model says."""
+        if self._says:
+            model.set_attr(**self._says)
+        return model
 
     def evaluate(self, margin: Any, data: xgb.DMatrix) -> list[tuple[str, float]]:
         """Return (name, value) of every metric."""

@@ -76,10 +76,13 @@ class TestTheCallersDataAreNoChannel:
             assert data.init_score is None
             assert data.get_field("init_score") is None
 
-    def test_a_continued_model_leaves_nothing(self):
+    @pytest.mark.parametrize("call", [fl.train, fl.cv])
+    def test_a_continued_model_leaves_nothing(self, call):
         data = lgb.Dataset(X, y, free_raw_data=False)
         first = fl.train(LIGHTGBM, data, 20, loss=LOSS)
-        fl.train(LIGHTGBM, data, 20, loss=LOSS, init_model=first)
+        call(LIGHTGBM, data, 20, loss=LOSS, init_model=first)
+        assert data.get_init_score() is None
+        assert_array_equal(margins(fl.train(LIGHTGBM, data, 20, loss=LOSS)), margins(first))
         again = fl.train(LIGHTGBM, data, 20, loss=LOSS)
         assert_array_equal(margins(again), margins(first))
         own = np.full(len(y), -1.0)
@@ -331,6 +334,222 @@ class TestMetrics:
         # Its own weights would be ignored: then it is another table.
         fitted.fit(X, y, eval_set=sets[:1], eval_sample_weight=[np.linspace(0, 2, len(y))])
         assert list(fitted.evals_result_) == ["valid_0"]
+
+
+class TestModelsThatDoNotSayTheirScale:
+    """What is continued must have margins that are log-odds, or say what they are."""
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {"objective": "regression"},
+            {"objective": "poisson"},
+            {"objective": "binary", "sigmoid": 2},
+        ],
+        ids=str,
+    )
+    def test_of_another_objective_of_lightgbm(self, params):
+        first = lgb.train({**LIGHTGBM, **params}, lgb.Dataset(X, y), 5)
+        with pytest.raises(ValueError, match="must be one of focalboost or of log loss"):
+            make(FocalLGBMClassifier).fit(X, y, init_model=first)
+        with pytest.raises(ValueError, match="must be one of focalboost or of log loss"):
+            fl.train(LIGHTGBM, lgb.Dataset(X, y), 5, loss=LOSS, init_model=first)
+
+    def test_a_class_against_the_others(self):
+        X3, y3 = three_classes()
+        params = {**LIGHTGBM, "objective": "multiclassova", "num_class": 3}
+        first = lgb.train(params, lgb.Dataset(X3, y3), 5)
+        with pytest.raises(ValueError, match="got objective='multiclassova"):
+            make(FocalLGBMClassifier).fit(X3, y3, init_model=first)
+
+    def test_a_checkpoint_of_lightgbm_lacks_its_start(self, tmp_path):
+        path = str(tmp_path / "m.txt")
+        fl.train(
+            LIGHTGBM, lgb.Dataset(X, y), 3, loss=LOSS, callbacks=[lambda env: env.model.save_model(path)]
+        )  # fmt: skip
+        for loss in (LOSS, BinaryFocalLoss(2.0, link="canonical")):
+            with pytest.raises(ValueError, match=r"call finalize .* first"):
+                fl.train(LIGHTGBM, lgb.Dataset(X, y), 3, loss=loss, init_model=path)
+
+    @pytest.mark.parametrize("objective", ["binary:hinge", "binary:logitraw", "reg:squarederror"])
+    def test_of_another_objective_of_xgboost(self, objective):
+        first = xgb.train({**XGBOOST, "objective": objective}, xgb.DMatrix(X, y), 5)
+        with pytest.raises(ValueError, match=f"got objective='{objective}'"):
+            make(FocalXGBClassifier).fit(X, y, xgb_model=first)
+
+    def test_log_loss_is_on_the_canonical_scale(self):
+        first = xgb.train({**XGBOOST, "objective": "binary:logistic"}, xgb.DMatrix(X, y), 5)
+        with pytest.raises(ValueError, match="link must be 'canonical'"):
+            fx.train(XGBOOST, xgb.DMatrix(X, y), 5, loss=LOSS, xgb_model=first)
+        for loss in (BinaryFocalLoss(2.0, link="canonical"), BinaryFocalLoss(0.0)):
+            fx.train(XGBOOST, xgb.DMatrix(X, y), 5, loss=loss, xgb_model=first)
+
+    def test_checkpoints_of_xgboost_say_it(self, tmp_path):
+        checkpoint = xgb.callback.TrainingCheckPoint(str(tmp_path), interval=2)
+        fx.train(XGBOOST, xgb.DMatrix(X, y), 3, loss=LOSS, callbacks=[checkpoint])
+        path = next(tmp_path.iterdir())
+        canonical = BinaryFocalLoss(2.0, link="canonical")
+        with pytest.raises(ValueError, match="link must be that of the model"):
+            fx.train(XGBOOST, xgb.DMatrix(X, y), 3, loss=canonical, xgb_model=path)
+        path.unlink()
+        named = np.where(y == 1, "a", "b")
+        make(FocalXGBClassifier, callbacks=[checkpoint]).fit(X, named)
+        path = next(tmp_path.iterdir())
+        with pytest.raises(ValueError, match="must have the classes of y"):
+            make(FocalXGBClassifier).fit(X, np.where(y == 1, "v", "w"), xgb_model=path)
+        assert FocalXGBClassifier().load_model(path).classes_.tolist() == ["a", "b"]
+
+    def test_an_estimator_is_continued_by_train(self):
+        first = make(FocalLGBMClassifier).fit(X, y)
+        loss = BinaryFocalLoss(2.0, link="canonical")
+        more = fl.train(LIGHTGBM, lgb.Dataset(X, y), 5, loss=loss, init_model=first)
+        assert more.num_trees() == first.booster_.num_trees() + 5
+
+
+class TestOptionsThatWouldBeIgnored:
+    @pytest.mark.parametrize(
+        "params",
+        [
+            *({"neg_bagging_fraction": 0.1}, {"pos_subsample": 0.5}, {"boost_from_average": False}),
+            *({"is_unbalance": True}, {"scale_pos_weight": 3}),
+        ],
+        ids=str,
+    )
+    def test_by_lightgbm(self, params):
+        with pytest.raises(ValueError, match=r"must not be set.*LightGBM ignores it"):
+            fl.train({**LIGHTGBM, **params}, lgb.Dataset(X, y), 3, loss=LOSS)
+        with pytest.raises(ValueError, match=r"must not be set.*LightGBM ignores it"):
+            make(FocalLGBMClassifier, **params).fit(X, y)
+        with pytest.raises(ValueError, match=r"must not be set.*LightGBM ignores it"):
+            fl.cv(
+                LIGHTGBM, lgb.Dataset(X, y), 3, loss=LOSS,
+                fpreproc=lambda train, test, given: (train, test, {**given, **params}),
+            )  # fmt: skip
+
+    @pytest.mark.parametrize("params", [{"scale_pos_weight": 3.0}, {"eval_metric": "logloss"}])
+    def test_by_xgboost_in_the_folds(self, params):
+        with pytest.raises(
+            ValueError, match=r"scale_pos_weight must not be set|eval_metric must be"
+        ):
+            fx.cv(
+                XGBOOST, xgb.DMatrix(X, y), 3, loss=LOSS,
+                fpreproc=lambda train, test, given: (train, test, {**given, **params}),
+            )  # fmt: skip
+
+    def test_what_the_folds_may_set(self):
+        def deeper(train, test, given):
+            return train, test, {**given, "max_depth": 1, "num_leaves": 2}
+
+        plain = fl.cv(LIGHTGBM, lgb.Dataset(X, y), 5, loss=LOSS)
+        stumps = fl.cv(LIGHTGBM, lgb.Dataset(X, y), 5, loss=LOSS, fpreproc=deeper)
+        expected = fl.cv(
+            {**LIGHTGBM, "num_leaves": 2, "max_depth": 1}, lgb.Dataset(X, y), 5, loss=LOSS
+        )
+        assert stumps != plain
+        assert stumps == expected
+
+    @pytest.mark.parametrize("alias", ["boost", "boosting", "boosting_type"])
+    def test_dart_and_forests_under_every_name(self, alias):
+        plain = make(FocalLGBMClassifier, **{alias: "dart"}).fit(X, y)
+        seen = make(FocalLGBMClassifier, **{alias: "dart"}).fit(X, y, eval_set=[(X, y)])
+        assert "shrinkage=-" not in seen.booster_.model_to_string()
+        assert plain.booster_.num_trees() == seen.booster_.num_trees()
+        with pytest.raises(ValueError, match="boosting must not be 'rf'"):
+            make(FocalLGBMClassifier, **{alias: "rf"}).fit(X, y)
+
+    def test_an_iterator_of_evals(self):
+        seen = {}
+        evals = zip([xgb.DMatrix(X_TEST, y_TEST)], ["valid"], strict=True)
+        fx.train(
+            XGBOOST, xgb.DMatrix(X, y), 3, loss=LOSS, evals=evals, evals_result=seen, verbose_eval=False
+        )  # fmt: skip
+        assert len(seen["valid"]["focal_loss"]) == 3
+
+
+class TestOrderOfMetrics:
+    """The user's order decides which metric stops training."""
+
+    @pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")
+    def test_the_first_of_lightgbm(self):
+        names = ["binary_logloss", "auc", "average_precision"]
+        results = {}
+        for cls in (FocalLGBMClassifier, lgb.LGBMClassifier):
+            fitted = cls(
+                n_estimators=200, learning_rate=0.05, n_jobs=1, reg_lambda=1.0, verbosity=-1,
+                **({"focal_gamma": 0.0, "focal_curvature": "exact"} if "Focal" in cls.__name__ else {}),
+            )  # fmt: skip
+            stop = lgb.early_stopping(10, first_metric_only=True, verbose=False)
+            fitted.fit(X, y, eval_set=[(X_TEST, y_TEST)], eval_metric=names, callbacks=[stop])
+            (history,) = fitted.evals_result_.values()
+            results[cls] = fitted.best_iteration_, history
+        (ours, of_ours), (host, of_host) = results.values()
+        assert list(of_ours) == names == list(of_host)
+        assert ours == host == 1 + int(np.argmin(of_ours["binary_logloss"]))
+        for name in names:
+            assert_allclose(of_ours[name], of_host[name], rtol=1e-4)
+
+    def test_the_last_of_xgboost(self):
+        stop = xgb.callback.EarlyStopping(rounds=8)
+        fitted = make(
+            FocalXGBClassifier, n_estimators=200, eval_metric=["logloss", "auc"], callbacks=[stop]
+        ).fit(X, y, eval_set=[(X_TEST, y_TEST)])
+        history = fitted.evals_result_["validation_0"]
+        assert list(history) == ["logloss", "auc"]
+        assert fitted.best_iteration == np.argmax(history["auc"])
+
+    def test_a_direction_that_xgboost_does_not_know(self):
+        def stopped(**options):
+            stop = xgb.callback.EarlyStopping(rounds=8, **options)
+            fitted = make(FocalXGBClassifier, eval_metric="average_precision", callbacks=[stop])
+            return fitted.fit(X, y, eval_set=[(X_TEST, y_TEST)])
+
+        with pytest.raises(ValueError, match="must have maximize=True for average_precision"):
+            stopped()
+        assert stopped(maximize=True).best_iteration > 0
+
+    def test_average_precision_of_three_classes(self):
+        rows = three_classes()
+        fitted = make(FocalLGBMClassifier)
+        fitted.fit(*rows, eval_set=[rows], eval_metric=["auc_mu", "average_precision"])
+        (history,) = fitted.evals_result_.values()
+        assert list(history) == ["auc_mu", "average_precision"]
+
+    def test_callables_of_four_arguments(self):
+        def metric(y, p, weight, group):
+            assert weight is not None
+            assert group is None
+            return "metric", float(y @ p @ weight if p.ndim == 2 else weight @ (y * p)), False
+
+        def unweighted(y, p):
+            return "unweighted", float(y @ p), False
+
+        fitted = make(FocalLGBMClassifier)
+        fitted.fit(
+            X, y, eval_set=[(X_TEST, y_TEST), (X, y)], eval_metric=[metric, unweighted],
+            eval_sample_weight={0: np.full(len(y_TEST), 2.0), 1: np.full(len(y), 3.0)},
+            eval_class_weight={0: "balanced"},
+        )  # fmt: skip
+        assert list(fitted.evals_result_["valid_0"]) == ["metric", "unweighted"]
+
+
+@pytest.mark.parametrize("name", ["objective", "Tree", "parameters", "tree_sizes"])
+def test_columns_named_like_lines_of_a_model(name, tmp_path):
+    frame = pd.DataFrame(X, columns=[name, *"bcdef"])
+    fitted = make(FocalLGBMClassifier).fit(frame, y)
+    fitted.save_model(tmp_path / "m.txt")
+    restored = FocalLGBMClassifier().load_model(tmp_path / "m.txt")
+    assert_array_equal(restored.predict_proba(frame), fitted.predict_proba(frame))
+    booster = fl.train(LIGHTGBM, lgb.Dataset(frame, y), 3, loss=LOSS)
+    assert_allclose(
+        LOSS.posterior(booster.predict(frame, raw_score=True)).mean(), y.mean(), rtol=0.2
+    )
+    make(FocalLGBMClassifier).fit(frame, y, init_model=fitted)
+
+
+@both
+def test_labels_that_no_file_can_hold(cls):
+    with pytest.raises(ValueError, match="labels that are numbers or text, got datetime64"):
+        make(cls).fit(X, np.array(["2020-01-01", "2021-01-01"], "M8[D]")[y])
 
 
 class TestToolsThatWatchFit:
@@ -670,7 +889,12 @@ class TestWhatIsAsked:
     @pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier])
     def test_num_class_of_two_classes(self, cls):
         expected = cls(n_estimators=2).fit(X, y).predict_proba(X)
-        assert_array_equal(cls(n_estimators=2, num_class=2).fit(X, y).predict_proba(X), expected)
+        # LightGBM's and XGBoost's words for "not several".
+        for given in (0, 1, 2):
+            got = cls(n_estimators=2, num_class=given).fit(X, y).predict_proba(X)
+            assert_array_equal(got, expected)
+        with pytest.raises(ValueError, match="num_class must be left out, or 2"):
+            cls(n_estimators=2, num_class=3).fit(X, y)
 
     def test_the_focal_loss_may_be_named(self):
         seen = {}

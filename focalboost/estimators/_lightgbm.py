@@ -22,9 +22,9 @@ from focalboost import _scale
 from focalboost._curvature import Curvature
 from focalboost._immutable import Immutable
 from focalboost._lightgbm_model import (
+    check_scale,
     grown_natively,
     native_start,
-    notes_of,
     read_notes,
     rewrite,
     with_notes,
@@ -207,7 +207,9 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         posterior, codes, host = self._read(X, y, sample_weight)
         if init_model is not None:
             _check_continued(init_model, posterior)
-        dart = host.get("boosting", host.get("boosting_type")) == "dart"
+        if any(name in host for name in ("boosting", "boost")):
+            host.pop("boosting_type")  # LightGBM follows the other then
+        dart = any(host.get(name) == "dart" for name in fl.ALIASES["boosting"])
         params, own = self._host(host, posterior, eval_metric)
         valid = _valid_sets(eval_set, eval_X, eval_y)
         # LightGBM knows the training rows by the identity of both objects. With DART it must not:
@@ -216,7 +218,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         weights = _valid_weights(valid, eval_sample_weight, eval_class_weight)
         checked = []
         for i, (X_valid, y_valid) in enumerate(valid):
-            own_weight = weights is not None and weights[i] is not sample_weight
+            own_weight = weights is not None and _at(weights, i) is not sample_weight
             known = X_valid is X and y_valid is y and not dart and not own_weight
             coded = posterior.codes(y_valid, "eval_set")
             checked.append((X_valid, coded, known))
@@ -339,7 +341,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         sizes = re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE)
         # LightGBM loads what is there. Its last line has the categories of a pandas frame.
         if sizes is not None and (
-            text.count("\nTree=") != len(sizes[1].split())
+            text.partition("\nend of trees\n")[0].count("\nTree=") != len(sizes[1].split())
             or not text.rstrip().rpartition("\n")[2].startswith("pandas_categorical:")
         ):
             raise ValueError(
@@ -379,7 +381,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         given = [host.pop(alias) for alias in fl.ALIASES["metric"] if alias in host]
         objective = fl.objective_for(posterior.loss, self.focal_curvature, host)
         _check_host(host, objective)
-        builtin, own = _split([*_listed(given), *_listed(eval_metric)], posterior)
+        builtin, own = _split([*_listed(eval_metric), *_listed(given)], posterior)
         k = posterior.loss.n_outputs
         params: dict[str, Any] = {"objective": objective, "metric": builtin or "None"}
         return params if k == 1 else params | {"num_class": k}, own
@@ -419,8 +421,7 @@ def _notes(posterior: ClassPosterior) -> dict[str, str]:
 def _check_continued(init_model: Any, posterior: ClassPosterior) -> None:
     """Refuse a model of other classes or with other margins; models of others say nothing."""
     model = init_model.booster_ if isinstance(init_model, lgb.LGBMModel) else init_model
-    said = notes_of(model)
-    _scale.check_continued(said, posterior.loss)
+    said = check_scale(model, posterior.loss)
     if KEY in said:
         check_continued("init_model", ClassPosterior.from_json(said[KEY]), posterior)
     elif isinstance(init_model, FocalLGBMClassifier):  # a pickle of 0.1
@@ -436,13 +437,18 @@ class _UsersMetric(Immutable):
 
     def __call__(self, y: Any, margin: Any, weight: Any) -> Any:
         prediction = _metrics.prediction(self.posterior, margin)
-        if len(inspect.signature(self.function).parameters) == 2:
-            return self.function(y, prediction)
-        return self.function(y, prediction, weight)
+        wanted = len(inspect.signature(self.function).parameters)
+        # As LightGBM calls it: with weights if it takes three, and a group, which is for ranking.
+        others = (weight, None)[: max(wanted - 2, 0)] if wanted in (2, 4) else (weight,)
+        return self.function(y, prediction, *others)
 
 
 def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list[Any]]:
-    """Return the metrics that LightGBM computes, and our own."""
+    """Return the metrics that LightGBM computes, and our own, which it evaluates after them.
+
+    The order is the user's, because ``first_metric_only`` stops by the first.
+    """
+    several = len(posterior.classes) > 2
     builtin: list[str] = []
     own: list[Any] = []
     if not given:
@@ -450,8 +456,12 @@ def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list
     for metric in given:
         if callable(metric):
             own.append(_UsersMetric(posterior, metric))
+        elif metric in ("average_precision", "aucpr") and (own or several):
+            own.append(_metrics.named("average_precision", posterior))
         elif metric in ("average_precision", "aucpr"):
             builtin.append("average_precision")  # LightGBM's own, which is faster
+        elif metric == "auc" and own and not several:
+            own.append(_metrics.auc(posterior))
         elif (ours := _metrics.named(metric, posterior)) is not None:
             own.append(ours)
         elif metric in fl.METRICS_OF_MARGINS:
@@ -518,15 +528,22 @@ def _as_host_takes_them(valid: list[tuple[Any, Any]]) -> dict[str, Any]:
     return {"eval_X": X, "eval_y": y}
 
 
+def _at(each: Any, i: int) -> Any:
+    """Return what belongs to eval set ``i``, of a list, or of a dict as LightGBM takes it."""
+    if each is None:
+        return None
+    return each.get(i) if isinstance(each, Mapping) else each[i]
+
+
 def _valid_weights(valid: list[tuple[Any, Any]], weights: Any, class_weights: Any) -> Any:
     """Return eval_sample_weight with eval_class_weight, whose labels are the user's, in it."""
     if class_weights is None:
         return weights
-    if isinstance(class_weights, Mapping) or len(class_weights) != len(valid):
+    if not isinstance(class_weights, Mapping) and len(class_weights) != len(valid):
         raise ValueError(f"eval_class_weight must be a list of {len(valid)}, one per eval_set")
     out = []
     for i, (_, y_valid) in enumerate(valid):
-        weight = compute_sample_weight(class_weights[i], np.asarray(y_valid))
-        given = None if weights is None else weights[i]
+        weight = compute_sample_weight(_at(class_weights, i), np.asarray(y_valid))
+        given = _at(weights, i)
         out.append(weight if given is None else weight * np.asarray(given))
     return out

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from focalboost import metrics
 from focalboost._immutable import Immutable
@@ -48,6 +48,10 @@ def _average_precision(
         for k in np.unique(y)
     ]
     return float(np.mean(each))
+
+
+def _auc(y: NDArray[np.int64], probability: NDArray[Any], weight: NDArray[Any] | None) -> float:
+    return float(roc_auc_score(y, probability[:, 1], sample_weight=weight))
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ def named(name: str, posterior: ClassPosterior) -> PosteriorMetric | None:
     if name == "average_precision":
         return PosteriorMetric(posterior, name, _average_precision, True)
     return None
+
+
+def auc(posterior: ClassPosterior) -> PosteriorMetric:
+    """Return the area under the ROC curve of two classes, where the host's own would come too early."""
+    return PosteriorMetric(posterior, "auc", _auc, True)
 
 
 def prediction(posterior: ClassPosterior, margin: Any) -> NDArray[Any]:

@@ -268,6 +268,8 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
         _check_objects(labels.ravel())
         if all(isinstance(label, (bool, int, np.bool_, np.integer)) for label in labels.flat):
             labels = np.array(labels.tolist())  # as pandas holds nullable integers and booleans
+    if labels.dtype.kind not in "biufUSO":
+        raise ValueError(f"y must have labels that are numbers or text, got {labels.dtype}")
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     return labels

@@ -140,8 +140,11 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             before = fx.continued(given, posterior.loss, host)
             check_continued("xgb_model", _stored(before), posterior)
         objective = self._objective(host, posterior)
-        builtin, own, last = _split(self.eval_metric, posterior)
-        evaluated = _Metrics(own)
+        builtin, own, order = _split(self.eval_metric, posterior)
+        last = next((metric for metric in own if metric.name == order[-1]), order[-1])
+        says = {KEY: posterior.to_json(), **_scale.says(posterior.loss)}
+        evaluated = _Metrics(own, order, says)
+        _check_direction(self.callbacks or (), own, order)
         # While XGBClassifier fits, these stand in place of the user's parameters. It fits this object,
         # not another one, because tools that watch XGBoost's fit keep what they see there.
         own_parameters = {name: self.__dict__[name] for name in _CHANGED if name in self.__dict__}
@@ -157,7 +160,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             self.__dict__.pop("_class_posterior", None)
             self.objective = objective
             self.eval_metric = every if builtin else evaluated  # XGBoost needs a name in a list
-            self.callbacks = [*callbacks, _Finish(self, posterior, own_parameters)]
+            self.callbacks = [*callbacks, _Finish(self, posterior, own_parameters, says)]
             self.early_stopping_rounds = None
             self.base_score = base_score
             self.kwargs = others | {"disable_default_eval_metric": 1}
@@ -318,11 +321,15 @@ _CHANGED = (
 class _Metrics(fx.ExactMetrics):
     """Several metrics as the one custom metric that XGBClassifier takes.
 
-    XGBoost records the first; the others join it in the history before other callbacks read that.
+    XGBoost records the first; the others join it in the history before other callbacks read that, in
+    the order that the user gave. Early stopping follows the last.
     """
 
-    def __init__(self, metrics: Sequence[Any]) -> None:
-        super().__init__([])
+    def __init__(
+        self, metrics: Sequence[Any], order: Sequence[str], says: Mapping[str, str]
+    ) -> None:
+        super().__init__([], says)
+        self._order = list(order)
         self._metrics = list(metrics)
         self._names = [metric.name for metric in metrics]
         self.__name__ = self._names[0] if metrics else "none"
@@ -338,6 +345,9 @@ class _Metrics(fx.ExactMetrics):
         for history in evals_log.values():
             for name in self._names[1:]:
                 history.setdefault(name, []).append(float("nan"))
+            for name in self._order:
+                if name in history:
+                    history[name] = history.pop(name)
         return super().after_iteration(model, epoch, evals_log)
 
 
@@ -345,14 +355,18 @@ class _Finish(xgb.callback.TrainingCallback):
     """Makes the estimator whole before XGBClassifier's ``fit`` returns; the last of the callbacks."""
 
     def __init__(
-        self, estimator: FocalXGBClassifier, posterior: ClassPosterior, given: Mapping[str, Any]
+        self,
+        estimator: FocalXGBClassifier,
+        posterior: ClassPosterior,
+        given: Mapping[str, Any],
+        says: Mapping[str, str],
     ) -> None:
-        self._finish = estimator, posterior, given
+        self._finish = estimator, posterior, given, says
 
     def after_training(self, model: Any) -> Any:
         """Give the estimator its parameters back, and estimator and model the posterior."""
-        estimator, posterior, given = self._finish
-        model.set_attr(**{KEY: posterior.to_json(), **_scale.says(posterior.loss)})
+        estimator, posterior, given, says = self._finish
+        model.set_attr(**says)  # keeping the best iteration loses them
         for name in _CHANGED:
             estimator.__dict__.pop(name)
         estimator.__dict__.update(given)
@@ -380,14 +394,15 @@ class _UsersMetric:
         return float(self.function(y, prediction, **weights))
 
 
-def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], Any]:
-    """Return the metrics that XGBoost computes, our own, which it evaluates after them, and the last."""
+def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], list[str]]:
+    """Return the metrics that XGBoost computes, our own, and the names of all in the user's order."""
     builtin: list[str] = []
     own: list[Any] = []
     if given is None:
         own = [_metrics.focal_loss(posterior)]
-        return builtin, own, own[0]
+        return builtin, own, [own[0].name]
     named = [given] if isinstance(given, str) or callable(given) else list(given)
+    order: list[str] = []
     for metric in named:
         if callable(metric):
             own.append(_UsersMetric(posterior, metric))
@@ -401,11 +416,10 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any],
                 f"XGBoost ({', '.join(fx.RANKING)}) or a callable, got {metric!r}: XGBoost would "
                 "compute it on scores that are not probabilities"
             )
-    names = [*builtin, *(metric.name for metric in own)]
-    if len(set(names)) < len(names):
-        raise ValueError(f"eval_metric must have names of their own, got {names}")
-    last = builtin[-1] if builtin and named[-1] is builtin[-1] else own[-1]
-    return builtin, own, last
+        order.append(metric if isinstance(metric, str) else own[-1].name)
+    if len(set(order)) < len(order):
+        raise ValueError(f"eval_metric must have names of their own, got {order}")
+    return builtin, own, order
 
 
 def _early_stopping(rounds: int, last: Any) -> Any:
@@ -414,6 +428,19 @@ def _early_stopping(rounds: int, last: Any) -> Any:
     name = last if builtin else last.name
     maximize = builtin or getattr(last, "higher_is_better", False)
     return xgb.callback.EarlyStopping(rounds=rounds, metric_name=name, maximize=maximize)
+
+
+def _check_direction(callbacks: Sequence[Any], own: list[Any], order: list[str]) -> None:
+    """Refuse to minimise what must be large: XGBoost knows the direction of its own metrics alone."""
+    larger = [metric.name for metric in own if getattr(metric, "higher_is_better", False)]
+    for callback in callbacks:
+        if isinstance(callback, xgb.callback.EarlyStopping) and callback.maximize is None:
+            name = callback.metric_name or order[-1]
+            if name in larger:
+                raise ValueError(
+                    f"EarlyStopping must have maximize=True for {name}, which XGBoost does not know; or "
+                    "use the parameter early_stopping_rounds"
+                )
 
 
 def _encoded(

@@ -513,8 +513,17 @@ class TestFinalize:
         with pytest.raises(ValueError, match="booster must have trees, got none"):
             fl.finalize(booster, FOCAL)
 
-    @pytest.mark.parametrize("tree", [0, 2])
-    def test_a_model_rewritten_wrongly_is_refused(self, binary, monkeypatch, tree):
+    @pytest.mark.parametrize("loss", [FOCAL, SOFTMAX])
+    def test_parameters_name_the_native_objective(self, loss, each_table):
+        """Converters read it."""
+        X, y = each_table
+        if (len(np.unique(y)) > 2) != (loss is SOFTMAX):
+            pytest.skip("the other table")
+        booster = fl.train(LIGHTGBM, lgb.Dataset(X, y), 2, loss=loss)
+        assert booster.params["objective"] == ("binary" if loss is FOCAL else "multiclass")
+
+    @pytest.mark.parametrize(("tree", "digit"), [(0, ""), (2, "9"), (2, "0")])
+    def test_a_model_rewritten_wrongly_is_refused(self, binary, monkeypatch, tree, digit):
         """The booster stays as it was. Another form of LightGBM's files could have this effect."""
         X, _ = binary
         booster = self.trained(binary)
@@ -525,7 +534,9 @@ class TestFinalize:
             if tree == 0:
                 return text
             head, tail = right(text, shift, exact).split(f"Tree={tree}\n")
-            return f"{head}Tree={tree}\n" + re.sub(r"(leaf_value=-?0\.).", r"\g<1>9", tail, count=1)
+            changed = re.sub(r"(leaf_value=-?0\.).", rf"\g<1>{digit}", tail, count=1)
+            assert changed != tail
+            return f"{head}Tree={tree}\n" + changed
 
         monkeypatch.setattr(_lightgbm_model, "_with_shift", wrong)
         with pytest.raises(RuntimeError, match="does not hold the values it should"):
