@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 HOSTS = "tests/hosts/test_xgboost.py tests/hosts/test_lightgbm.py"
 ESTIMATORS = (
-    "tests/test_estimators.py tests/test_faults.py tests/test_saved_models.py "
+    "tests/test_faults.py tests/test_estimators.py tests/test_saved_models.py "
     "tests/test_life_of_an_estimator.py tests/test_compatibility.py"
 )
 LOSSES = (

@@ -515,21 +515,25 @@ class TestOrderOfMetrics:
         assert list(history) == ["auc_mu", "average_precision"]
 
     def test_callables_of_four_arguments(self):
+        seen = {}
+
         def metric(y, p, weight, group):
-            assert weight is not None
             assert group is None
-            return "metric", float(y @ p @ weight if p.ndim == 2 else weight @ (y * p)), False
+            seen[len(y)] = weight
+            return "metric", float(weight @ (y * p)), False
 
         def unweighted(y, p):
             return "unweighted", float(y @ p), False
 
         fitted = make(FocalLGBMClassifier)
         fitted.fit(
-            X, y, eval_set=[(X_TEST, y_TEST), (X, y)], eval_metric=[metric, unweighted],
-            eval_sample_weight={0: np.full(len(y_TEST), 2.0), 1: np.full(len(y), 3.0)},
+            X, y, eval_set=[(X_TEST, y_TEST), (X[:9], y[:9])], eval_metric=[metric, unweighted],
+            eval_sample_weight={0: np.full(len(y_TEST), 2.0), 1: np.full(9, 3.0)},
             eval_class_weight={0: "balanced"},
         )  # fmt: skip
         assert list(fitted.evals_result_["valid_0"]) == ["metric", "unweighted"]
+        balanced = np.array([1, 1]) * len(y_TEST) / (2 * np.bincount(y_TEST))
+        assert_allclose(seen[len(y_TEST)], 2 * balanced[y_TEST], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["objective", "Tree", "parameters", "tree_sizes"])
