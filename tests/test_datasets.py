@@ -451,7 +451,7 @@ def test_through_scikit_learn_and_its_cache(openml, tmp_path):
     assert len(asked) == 4
     assert len(load_creditcard(data_home=tmp_path).y) == 3
     assert len(asked) == 4  # the second call read the cache
-    assert list((tmp_path / "openml").rglob("creditcard.arff.gz"))
+    assert list((tmp_path / "openml").rglob("download/**/*.gz"))
 
 
 @pytest.mark.filterwarnings("ignore:Invalid cache, redownloading")

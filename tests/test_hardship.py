@@ -58,6 +58,13 @@ class TestSideBySide:
 
 @both
 class TestInterrupt:
+    @pytest.fixture(autouse=True)
+    def listens(self):
+        """What runs in the background of a shell ignores Ctrl-C."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     def test_in_the_middle_of_training(self, cls):
         """Ctrl-C stops the fit at once, and the earlier model is still there."""
         fitted = make(cls).fit(X, y > 0)
