@@ -1,5 +1,6 @@
 """The package as a whole: what its import loads, and that its formulas run on any array library."""
 
+import platform
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import focalboost
+from focalboost import _kernel
 from tests.oracles import CURVATURES, LOSSES, labels_and_margins
 from tests.processes import ROOT, imported_by
 
@@ -61,3 +63,18 @@ def test_formulas_run_on_any_array_namespace(loss, monkeypatch):
     for strict, plain in pairs:
         assert type(strict) is type(margins)
         assert_allclose(np.asarray(strict), plain, rtol=1e-14)
+
+
+def test_show_versions_prints_all_that_matters(capsys):
+    focalboost.show_versions()
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    printed = dict(lines)
+    packages = ["numpy", "scipy", "xgboost", "lightgbm", "scikit-learn", "cupy"]
+    assert [name for name, _ in lines] == [
+        *("focalboost", "python", "machine"), *packages, *("kernel", "threads")
+    ]  # fmt: skip
+    assert printed["python"] == platform.python_version()
+    assert printed["numpy"] == np.__version__
+    available = ", ".join(_kernel.available()) or "not installed: formulas in NumPy"
+    assert printed["kernel"] == f"{_kernel.chosen()} (available: {available})"
+    assert printed["threads"] == str(_kernel.threads())
