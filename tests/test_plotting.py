@@ -502,6 +502,27 @@ def test_two_displays_on_the_same_axes_look_different(kind):
     assert len(looks) == len(lines) >= 2
 
 
+def test_references_are_where_they_should_be():
+    axes = np.ravel(plt.subplots(1, DISPLAYS["reliability"][0])[1])
+    DISPLAYS["reliability"][1](axes if len(axes) > 1 else axes[0])
+    (line,) = (line for line in axes[0].lines if line.get_label() == "perfect calibration")
+    (x0, y0), (x1, y1) = line.get_xy1(), line.get_xy2()
+    assert (x0, x1) == (y0, y1)
+    labels, score = np.array([1] * 5 + [0] * 195), np.linspace(1, 0, 200)
+    left = PrecisionRecallDisplay.from_predictions(labels, score).axes_[0]
+    (line,) = (line for line in left.lines if str(line.get_label()).startswith("no skill"))
+    assert line.get_label() == "no skill (2.5 %)"
+    assert list(line.get_ydata()) == [0.025, 0.025]
+
+
+def test_markers_of_loss_curves_do_not_hide_each_other():
+    left = LossCurvesDisplay.from_gammas([0.0, 1.0, 2.0, 5.0]).axes_[0]
+    starts = [line.get_markevery()[0] for line in left.lines]
+    every = left.lines[0].get_markevery()[1]
+    assert starts == [i * every // 4 for i in range(4)]
+    assert len(set(starts)) == 4
+
+
 # ---- errors --------------------------------------------------------------------------------------
 
 reliability = ReliabilityDisplay.from_predictions
