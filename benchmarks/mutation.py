@@ -41,7 +41,7 @@ TESTS = {
     "_intercept": LOSSES,
     "_lightgbm_model": "tests/hosts/test_lightgbm.py tests/test_faults.py tests/test_saved_models.py",
     "_namespace": f"{LOSSES} tests/test_cuda.py",
-    "_posterior": f"{LOSSES}",
+    "_posterior": LOSSES,
     "_rounds": f"tests/test_losses.py tests/test_kernel.py {HOSTS} tests/test_cuda.py",
     "_scale": f"tests/test_faults.py {HOSTS}",
     "_softmax": f"{LOSSES} tests/test_curvature.py",

@@ -31,6 +31,14 @@ def class_frequencies(
     return np.asarray(total / total.sum(), dtype=np.float64)
 
 
+def half_a_row_each(share: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Count a class without weight as half an average one of the ``n`` rows."""
+    if share.all():
+        return share
+    share = np.where(share == 0, 0.5 / n, share)
+    return np.asarray(share / share.sum())
+
+
 def balanced_alpha(y: ArrayLike, beta: float | None = None) -> NDArray[np.float64]:
     r"""Class weights for ``alpha`` from the class counts n_k of ``y``.
 

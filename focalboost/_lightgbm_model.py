@@ -79,7 +79,7 @@ def rewrite(
         )
     shift = _init_score(init_score, k)
     text = booster.model_to_string()
-    if objective_of(text):
+    if header(text, "objective"):
         raise ValueError(
             "booster must not have a link yet, got a native or already finalized model"
         )
@@ -112,25 +112,29 @@ def with_notes(text: str, notes: Mapping[str, str]) -> str:
     return head + mark + lines + parameters
 
 
-def check_scale(model: lgb.Booster | str | Path, loss: FocalLoss) -> dict[str, str]:
-    """Refuse a model or file whose margins mean something else than the loss's; return its notes."""
-    if not isinstance(model, lgb.Booster):
-        model = lgb.Booster(model_file=model)
-    text = model.model_to_string(num_iteration=1)
-    notes, objective = read_notes(text), objective_of(text)
+def continued(
+    init_model: lgb.Booster | lgb.LGBMModel | str | Path, loss: FocalLoss
+) -> tuple[lgb.Booster, dict[str, str]]:
+    """Return the model to be continued and its notes; raise if its margins mean something else."""
+    if isinstance(init_model, lgb.LGBMModel):
+        init_model = init_model.booster_
+    if not isinstance(init_model, lgb.Booster):
+        init_model = lgb.Booster(model_file=init_model)
+    text = init_model.model_to_string(num_iteration=1)
+    notes, objective = read_notes(text), header(text, "objective")
     k = loss.n_outputs
     of_log_loss = ["binary sigmoid:1", "cross_entropy"] if k == 1 else [f"multiclass num_class:{k}"]
     _scale.check_continued(notes, loss, objective or "none", objective in of_log_loss)
-    return notes
+    return init_model, notes
 
 
-def objective_of(text: str) -> str:
-    """Return the objective in the header of a model's text; "" if it has none.
+def header(text: str, name: str) -> str | None:
+    """Return what a line ``name=`` in the header of a model's text says.
 
     A column may have that name, and then stands further below.
     """
-    found = re.search(r"^objective=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
-    return found[1] if found else ""
+    found = re.search(rf"^{name}=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
+    return found[1] if found else None
 
 
 def read_notes(text: str) -> dict[str, str]:
@@ -145,14 +149,17 @@ def grown_natively(booster: lgb.Booster) -> lgb.Booster:
     return booster.model_from_string(_with_trees(text, _TREE.findall(text)))
 
 
-def native_start(loss: FocalLoss) -> dict[str, Any]:
+def nothing_to_split(error: lgb.basic.LightGBMError) -> bool:
+    """Tell whether LightGBM failed because no feature can be split, in an internal check."""
+    return "num_features" in str(error)
+
+
+def native_start(loss: FocalLoss) -> dict[str, str]:
     """Return parameters with which LightGBM grows constants where no feature can be split.
 
-    With a custom objective it ends in an internal check there.
+    With a custom objective it fails there.
     """
-    if loss.n_outputs == 1:
-        return {"objective": "binary", "metric": "binary_logloss"}
-    return {"objective": "multiclass", "metric": "multi_logloss"}
+    return {"objective": "binary" if loss.n_outputs == 1 else "multiclass"}
 
 
 def _init_score(value: ArrayLike | None, k: int) -> NDArray[np.float64]:

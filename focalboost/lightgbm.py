@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from focalboost import _rounds, _validation, metrics
 from focalboost._curvature import POLICIES, Curvature
 from focalboost._immutable import Immutable
-from focalboost._lightgbm_model import check_scale, finalize, grown_natively, native_start
+from focalboost._lightgbm_model import (
+    continued,
+    finalize,
+    grown_natively,
+    native_start,
+    nothing_to_split,
+)
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["Metric", "Objective", "cv", "finalize", "train"]
@@ -232,7 +238,8 @@ def train(
             "valid_sets must not contain train_set with boosting='dart': to evaluate a custom metric on "
             "it LightGBM drops trees once more and leaves them negated in the model"
         )
-    init_model = _continued(init_model, loss)
+    if init_model is not None:
+        init_model, _ = continued(init_model, loss)
     _prepare(train_set, valid, host, loss, construct=init_model is None)
     starts = [(data, data.init_score) for data in (train_set, *valid)]
     intercept = None
@@ -253,7 +260,7 @@ def train(
             **host_keywords,
         )
     except lgb.basic.LightGBMError as error:
-        if "num_features" not in str(error) or init_model is not None:
+        if not nothing_to_split(error) or init_model is not None:
             raise
         # No feature can be split: the model is the start alone, as in native training.
         booster = lgb.train(
@@ -309,7 +316,8 @@ def cv(
     objective = objective_for(loss, curvature, params)
     _refuse_fobj(host_keywords)
     host = host_params(params, objective)
-    init_model = _continued(init_model, loss)
+    if init_model is not None:
+        init_model, _ = continued(init_model, loss)
     _prepare(train_set, [], host, loss, construct=init_model is None)
     own_start = init_model is None and not _has_start(train_set)
     if own_start:
@@ -343,13 +351,13 @@ def cv(
             **common,
         )
     except lgb.basic.LightGBMError as error:
-        if "num_features" not in str(error) or not own_start:
+        if not nothing_to_split(error) or not own_start:
             raise
         # No feature can be split: every fold's model is its start alone, as in native training.
         native = True
         intercepts.clear()
         results = lgb.cv(
-            {**host, **native_start(loss), "metric": host["metric"]},
+            {**host, **native_start(loss)},
             train_set,
             1,
             feval=[start.alone(function) for function in fevals],
@@ -502,15 +510,6 @@ def _check_data(data: lgb.Dataset, loss: FocalLoss, name: str) -> None:
         raise ValueError(f"labels must be set on {name}, got a Dataset without labels")
     loss.check_labels(y)
     _validation.sample_weight(_weight(data), len(y), np.empty(0, np.float64))
-
-
-def _continued(init_model: Any, loss: FocalLoss) -> Any:
-    """Return the model to be continued, of an estimator its booster, or raise if it cannot be."""
-    if init_model is None:
-        return None
-    model = init_model.booster_ if isinstance(init_model, lgb.LGBMModel) else init_model
-    check_scale(model, loss)
-    return model
 
 
 def _intercept(loss: FocalLoss, data: lgb.Dataset) -> NDArray[np.float64]:

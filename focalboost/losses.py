@@ -29,7 +29,7 @@ from focalboost import (
     _validation,
 )
 from focalboost._curvature import POLICIES, Curvature, floored, guarded, guarded_canonical
-from focalboost._frequencies import class_frequencies
+from focalboost._frequencies import class_frequencies, half_a_row_each
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace, to_numpy
 
@@ -226,11 +226,7 @@ class FocalLoss(Immutable, ABC):
         labels = _validation.vector("labels", to_numpy(_validation.labels(y, k)))
         w = _validation.sample_weight(sample_weight, len(labels), np.empty(0, np.float64))
         share = class_frequencies(labels.astype(np.int64), w, k)
-        absent = share == 0
-        if absent.any():
-            share = np.where(absent, 0.5 / len(labels), share)
-            share = share / share.sum()
-        return self._intercept(share)
+        return self._intercept(half_a_row_each(share, len(labels)))
 
     # ---- what hosts and the kernel ask ---------------------------------------------------------------
 

@@ -44,9 +44,6 @@ RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 """XGBoost's metrics that depend on the order of the margins only; it maximises them."""
 
 
-_OF_CLASSES = ("multi:softprob", "multi:softmax")
-
-
 @dataclass(frozen=True)
 class Objective(Immutable):
     r"""Custom objective for xgboost.train, xgboost.cv and XGBClassifier.
@@ -115,7 +112,7 @@ class Objective(Immutable):
             k = self.loss.n_outputs
             empty = np.empty((0,) if k == 1 else (0, k), np.float32)
             return empty, empty.copy()
-        y = _like_margin(given.y, shape, self.loss)
+        y = like_margin(given.y, shape)
         rows = _rounds.Rows.recent(self, self.loss, y, given.sample_weight, shape, self.device)
         return self.derivatives(rows, given.margin)
 
@@ -201,15 +198,15 @@ class _OneRun:
         rows = self._rows.get(data)
         if rows is None:
             given = _rounds.read(margin, data)
-            y = _like_margin(given.y, margin.shape, self._objective.loss)
+            y = like_margin(given.y, margin.shape)
             rows = self._objective.rows(y, given.sample_weight, margin.shape)
             self._rows[data] = rows
         return self._objective.derivatives(rows, margin)
 
 
-def _like_margin(y: Any, shape: tuple[int, ...], loss: FocalLoss) -> Any:
+def like_margin(y: Any, shape: tuple[int, ...]) -> Any:
     """Return labels of several targets as (n, targets): they come flat up to XGBoost 3.1."""
-    flat = loss.n_outputs == 1 and len(shape) == 2 and np.shape(y) == (shape[0] * shape[1],)
+    flat = len(shape) == 2 and np.shape(y) == (shape[0] * shape[1],)
     return y.reshape(shape) if flat and isinstance(y, np.ndarray) else y
 
 
@@ -250,8 +247,7 @@ class Metric(Immutable):
         if margin.size == 0:
             total, weight = 0.0, 0.0
         else:
-            y = _like_margin(y, margin.shape, self.loss) if native else y
-            total, weight = metrics.sums(self.loss, y, margin, w)
+            total, weight = metrics.sums(self.loss, like_margin(y, margin.shape), margin, w)
         if native:
             both = collective.allreduce(np.array([total, weight]), collective.Op.SUM)
             total, weight = float(both[0]), float(both[1])
@@ -353,7 +349,7 @@ def train(
         xgb_model=before,
         **host_keywords,
     )
-    booster.set_attr(**_scale.says(loss))
+    booster.set_attr(**_scale.says(loss))  # keeping the best iteration loses them
     return booster
 
 
@@ -430,7 +426,8 @@ def continued(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.B
     given = isinstance(xgb_model, xgb.Booster)
     model = xgb_model.copy() if given else xgb.Booster(model_file=xgb_model)
     trained = json.loads(model.save_config())["learner"]["objective"]["name"]
-    of_log_loss = ("binary:logistic", "reg:logistic") if loss.n_outputs == 1 else _OF_CLASSES
+    binary = ("binary:logistic", "reg:logistic")
+    of_log_loss = binary if loss.n_outputs == 1 else ("multi:softprob", "multi:softmax")
     _scale.check_continued(model.attributes(), loss, trained, trained in of_log_loss)
     model.set_attr(best_iteration=None, best_score=None)
     return model

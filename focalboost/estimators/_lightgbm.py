@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -18,13 +17,14 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_sample_weight
 
 import focalboost.lightgbm as fl
-from focalboost import _scale
 from focalboost._curvature import Curvature
 from focalboost._immutable import Immutable
 from focalboost._lightgbm_model import (
-    check_scale,
+    continued,
     grown_natively,
+    header,
     native_start,
+    nothing_to_split,
     read_notes,
     rewrite,
     with_notes,
@@ -61,7 +61,7 @@ class _Model(lgb.LGBMModel):
         valid = [(X_valid, y if same else codes) for X_valid, codes, same in fitting.valid]
         self._grow(X, y, keywords | _as_host_takes_them(valid))
         best = self.best_iteration_
-        loss, notes = fitting.posterior.loss, _notes(fitting.posterior)
+        loss, notes = fitting.posterior.loss, fitting.posterior.says()
         booster = rewrite(self.booster_, loss, fitting.intercept, notes)
         booster.best_iteration = best or 0
         self.class_weight = fitting.class_weight
@@ -92,7 +92,7 @@ class _Model(lgb.LGBMModel):
                     )
                 return
             except lgb.basic.LightGBMError as error:
-                if "num_features" not in str(error) or keywords["init_model"] is not None:
+                if not nothing_to_split(error) or keywords["init_model"] is not None:
                     raise
         native = native_start(given.posterior.loss)
         self._fitting = replace(given, params=given.params | native)
@@ -206,7 +206,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         """
         posterior, codes, host = self._read(X, y, sample_weight)
         if init_model is not None:
-            _check_continued(init_model, posterior)
+            init_model = _continued(init_model, posterior)
         if any(name in host for name in ("boosting", "boost")):
             host.pop("boosting_type")  # LightGBM follows the other then
         dart = any(host.get(name) == "dart" for name in fl.ALIASES["boosting"])
@@ -320,7 +320,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         ----------
         filename : path
         """
-        text = with_notes(self.booster_.model_to_string(), _notes(self.class_posterior_))
+        text = with_notes(self.booster_.model_to_string(), self.class_posterior_.says())
         # LightGBM cannot read the line ends of Windows.
         Path(filename).write_text(text, encoding="utf-8", newline="\n")
 
@@ -338,19 +338,18 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
             This estimator then stays as it was.
         """
         text = Path(filename).read_text(encoding="utf-8")
-        sizes = re.search(r"^tree_sizes=(.*)$", text, re.MULTILINE)
+        sizes = header(text, "tree_sizes")
         # LightGBM loads what is there. Its last line has the categories of a pandas frame.
         if sizes is not None and (
-            text.partition("\nend of trees\n")[0].count("\nTree=") != len(sizes[1].split())
+            text.partition("\nend of trees\n")[0].count("\nTree=") != len(sizes.split())
             or not text.rstrip().rpartition("\n")[2].startswith("pandas_categorical:")
         ):
             raise ValueError(
-                f"the file was cut: it should have {len(sizes[1].split())} trees, parameters and, last, "
+                f"the file was cut: it should have {len(sizes.split())} trees, parameters and, last, "
                 "pandas_categorical"
             )
         # Files of 0.1 have it in their header.
-        old = re.search(rf"^{KEY}=(.*)$", text.partition("\nTree=0\n")[0], re.MULTILINE)
-        stored = read_notes(text).get(KEY, old and old[1])
+        stored = read_notes(text).get(KEY, header(text, KEY))
         if stored is None:
             raise ValueError(
                 "the file must have been written by FocalLGBMClassifier.save_model, which adds gamma, "
@@ -413,19 +412,14 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         self.booster_  # noqa: B018 - raises NotFittedError
 
 
-def _notes(posterior: ClassPosterior) -> dict[str, str]:
-    """Return what a model says of itself."""
-    return {KEY: posterior.to_json(), **_scale.says(posterior.loss)}
-
-
-def _check_continued(init_model: Any, posterior: ClassPosterior) -> None:
-    """Refuse a model of other classes or with other margins; models of others say nothing."""
-    model = init_model.booster_ if isinstance(init_model, lgb.LGBMModel) else init_model
-    said = check_scale(model, posterior.loss)
+def _continued(init_model: Any, posterior: ClassPosterior) -> lgb.Booster:
+    """Return the model to be continued; raise if it is of other classes or with other margins."""
+    booster, said = continued(init_model, posterior.loss)
     if KEY in said:
         check_continued("init_model", ClassPosterior.from_json(said[KEY]), posterior)
     elif isinstance(init_model, FocalLGBMClassifier):  # a pickle of 0.1
         check_continued("init_model", init_model.class_posterior_, posterior)
+    return booster
 
 
 @dataclass(frozen=True)
@@ -439,8 +433,8 @@ class _UsersMetric(Immutable):
         prediction = _metrics.prediction(self.posterior, margin)
         wanted = len(inspect.signature(self.function).parameters)
         # As LightGBM calls it: with weights if it takes three, and a group, which is for ranking.
-        others = (weight, None)[: max(wanted - 2, 0)] if wanted in (2, 4) else (weight,)
-        return self.function(y, prediction, *others)
+        others: dict[int, tuple[Any, ...]] = {2: (), 4: (weight, None)}
+        return self.function(y, prediction, *others.get(wanted, (weight,)))
 
 
 def _split(given: list[Any], posterior: ClassPosterior) -> tuple[list[str], list[Any]]:

@@ -66,14 +66,13 @@ class PosteriorMetric(Immutable):
     def value(self, y: Any, margin: Any, weight: Any) -> float:
         """Return the metric of labels 0 .. K-1 and margins; with several targets their mean."""
         if self.name == metrics.NAME:
-            y = np.reshape(y, np.shape(margin)) if self.posterior.n_targets > 1 else y
             return metrics.focal_loss(self.posterior.loss, y, margin, weight)
         codes = np.asarray(y).astype(np.int64)
         # In double precision: in float32, 1 - P(y=1) of a certain row is 0.
         probability = self.posterior.probabilities(np.asarray(margin, dtype=np.float64))
         if self.posterior.n_targets == 1:
             return self.function(codes, probability, weight)
-        columns = zip(codes.reshape(probability.shape).T, probability.T, strict=True)
+        columns = zip(codes.T, probability.T, strict=True)
         each = [self.function(t, np.column_stack([1 - p, p]), weight) for t, p in columns]
         return float(np.mean(each))
 

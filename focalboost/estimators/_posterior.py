@@ -18,8 +18,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
-from focalboost import _validation
-from focalboost._frequencies import balanced_alpha
+from focalboost import _scale, _validation
+from focalboost._frequencies import balanced_alpha, half_a_row_each
 from focalboost._namespace import to_numpy
 from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss
 
@@ -170,6 +170,10 @@ class ClassPosterior:
             "population_prior": None if prior is None else tuple(prior.tolist()),
         }
 
+    def says(self) -> dict[str, str]:
+        """Return what a saved model of either host says of itself, by name."""
+        return {KEY: self.to_json(), **_scale.says(self.loss)}
+
     def to_json(self) -> str:
         """Write everything as one line without an equals sign, which LightGBM's files reserve."""
         stored = {
@@ -248,11 +252,7 @@ def _shares(
 ) -> NDArray[np.float64]:
     """Return weighted class frequencies; a class without weight counts as half an average row."""
     counts = np.bincount(codes, weights=weight, minlength=k).astype(np.float64)
-    share: NDArray[np.float64] = counts / counts.sum()
-    if share.all():
-        return share
-    share = np.where(share == 0, 0.5 / len(codes), share)
-    return np.asarray(share / share.sum())
+    return half_a_row_each(counts / counts.sum(), len(codes))
 
 
 def _labels(y: ArrayLike) -> NDArray[Any]:

@@ -12,7 +12,6 @@ import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
 
 import focalboost.xgboost as fx
-from focalboost import _scale
 from focalboost._curvature import Curvature
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued
@@ -141,16 +140,23 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             check_continued("xgb_model", _stored(before), posterior)
         objective = self._objective(host, posterior)
         builtin, own, order = _split(self.eval_metric, posterior)
-        last = next((metric for metric in own if metric.name == order[-1]), order[-1])
-        says = {KEY: posterior.to_json(), **_scale.says(posterior.loss)}
+        larger = {metric.name for metric in own if getattr(metric, "higher_is_better", False)}
+        _check_direction(self.callbacks or (), larger, order[-1])
+        says = posterior.says()
         evaluated = _Metrics(own, order, says)
-        _check_direction(self.callbacks or (), own, order)
         # While XGBClassifier fits, these stand in place of the user's parameters. It fits this object,
         # not another one, because tools that watch XGBoost's fit keep what they see there.
         own_parameters = {name: self.__dict__[name] for name in _CHANGED if name in self.__dict__}
         callbacks = [evaluated, *(self.callbacks or ())]
         if self.early_stopping_rounds is not None:
-            callbacks.append(_early_stopping(self.early_stopping_rounds, last))
+            # By the metric that the user named last, as XGBoost does.
+            callbacks.append(
+                xgb.callback.EarlyStopping(
+                    rounds=self.early_stopping_rounds,
+                    metric_name=order[-1],
+                    maximize=order[-1] in larger.union(builtin),
+                )
+            )
         base_score = self.base_score
         if before is None and base_score is None:
             base_score = fx.base_score(posterior.loss, posterior.intercept())
@@ -336,6 +342,7 @@ class _Metrics(fx.ExactMetrics):
 
     def __call__(self, y: Any, margin: Any, sample_weight: Any = None) -> float:
         """Evaluate all metrics and return the first."""
+        y = fx.like_margin(y, margin.shape)
         values = [float(metric.value(y, margin, sample_weight)) for metric in self._metrics]
         self.record(list(zip(self._names, values, strict=True)))
         return values[0]
@@ -389,8 +396,6 @@ class _UsersMetric:
         """Return the metric of labels 0 .. K-1 and margins."""
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         prediction = _metrics.prediction(self.posterior, margin)
-        if self.posterior.n_targets > 1:
-            y = np.reshape(y, prediction.shape)  # flat up to XGBoost 3.1
         return float(self.function(y, prediction, **weights))
 
 
@@ -422,20 +427,11 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any],
     return builtin, own, order
 
 
-def _early_stopping(rounds: int, last: Any) -> Any:
-    """Stop by the metric that the user named last, as XGBoost does."""
-    builtin = isinstance(last, str)
-    name = last if builtin else last.name
-    maximize = builtin or getattr(last, "higher_is_better", False)
-    return xgb.callback.EarlyStopping(rounds=rounds, metric_name=name, maximize=maximize)
-
-
-def _check_direction(callbacks: Sequence[Any], own: list[Any], order: list[str]) -> None:
+def _check_direction(callbacks: Sequence[Any], larger: set[str], last: str) -> None:
     """Refuse to minimise what must be large: XGBoost knows the direction of its own metrics alone."""
-    larger = [metric.name for metric in own if getattr(metric, "higher_is_better", False)]
     for callback in callbacks:
         if isinstance(callback, xgb.callback.EarlyStopping) and callback.maximize is None:
-            name = callback.metric_name or order[-1]
+            name = callback.metric_name or last
             if name in larger:
                 raise ValueError(
                     f"EarlyStopping must have maximize=True for {name}, which XGBoost does not know; or "
