@@ -710,6 +710,21 @@ class TestSeveralTargets:
         for name, value in expected.items():
             assert_allclose(last[name], value, rtol=1e-5)
 
+    def test_the_metric_of_xgboosts_own_class(self, targets):
+        """Up to XGBoost 3.1 it gets flat labels."""
+        X, Y = targets
+        metric = fx.Metric(CANONICAL)
+        margin = np.zeros(Y.shape, np.float32)
+        assert metric(Y.ravel().astype(np.float32), margin) == metric(Y.astype(np.float32), margin)
+        objective = fx.Objective(CANONICAL)
+        host = xgb.XGBClassifier(
+            n_estimators=3, n_jobs=1, objective=objective, eval_metric=metric, base_score=0.3,
+            disable_default_eval_metric=1,
+        ).fit(X, Y, eval_set=[(X, Y)], verbose=False)  # fmt: skip
+        (values,) = host.evals_result_["validation_0"].values()
+        loss = CANONICAL.loss(Y, host.predict(X, output_margin=True)).mean()
+        assert_allclose(values[-1], loss, rtol=1e-4)
+
     def test_saved_pickled_and_continued(self, targets, tmp_path):
         X, Y = targets
         fitted = make(FocalXGBClassifier, multi_strategy="multi_output_tree").fit(X, Y)

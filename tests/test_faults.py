@@ -488,6 +488,12 @@ class TestOrderOfMetrics:
         for name in names:
             assert_allclose(of_ours[name], of_host[name], rtol=1e-4)
 
+    @pytest.mark.parametrize("none", [None, [], ()])
+    def test_the_focal_loss_if_none_is_named(self, none):
+        fitted = make(FocalXGBClassifier, eval_metric=none, early_stopping_rounds=5)
+        fitted.fit(X, y, eval_set=[(X_TEST, y_TEST)])
+        assert list(fitted.evals_result_["validation_0"]) == ["focal_loss"]
+
     def test_the_last_of_xgboost(self):
         stop = xgb.callback.EarlyStopping(rounds=8)
         fitted = make(

@@ -403,10 +403,10 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any],
     """Return the metrics that XGBoost computes, our own, and the names of all in the user's order."""
     builtin: list[str] = []
     own: list[Any] = []
-    if given is None:
+    named = [given] if isinstance(given, str) or callable(given) else list(given or ())
+    if not named:
         own = [_metrics.focal_loss(posterior)]
         return builtin, own, [own[0].name]
-    named = [given] if isinstance(given, str) or callable(given) else list(given)
     order: list[str] = []
     for metric in named:
         if callable(metric):
