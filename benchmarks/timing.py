@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
 
 
-def medians(commands: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def medians(commands: Mapping[Name, Callable[[], object]], repeats: int) -> dict[Name, float]:
     """Return seconds per command; one round of all commands warms up and is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    seconds: dict[Name, list[float]] = {name: [] for name in commands}
     for repeat in range(repeats + 1):
         for name, command in commands.items():
             start = time.perf_counter()

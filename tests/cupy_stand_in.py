@@ -1,8 +1,8 @@
 """A stand-in for CuPy: the functions that focalboost calls, computed on the CPU.
 
 Arrays hold NumPy arrays and, like CuPy's, refuse to be converted to NumPy implicitly. ``RawKernel``
-compiles the CUDA source with the C++ compiler and runs the grid as one thread. Whether a device computes
-the same, only a device can tell.
+compiles the CUDA source with the C++ compiler and runs the grid as one block of a few threads. Whether a
+device computes the same, only a device can tell.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
 HEADER = Path(__file__).with_name("cuda_on_host.hpp")
 COMPILER = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
+THREADS = 4
 STREAM = 1  # CUDA's legacy default stream
 KINDS = {
     "u8": ctypes.c_void_p,
@@ -81,7 +83,7 @@ def _compiled(source, options):
         kept = [option for option in options if option != "-fmad=false"]
         made = Path(tempfile.mkdtemp()) / "kernel.so"
         command = [COMPILER, *kept, "-O1", "-ffp-contract=off", "-mfma", "-shared", "-fPIC"]
-        command += ["-include", str(HEADER), "-x", "c++", "-", "-o", str(made)]
+        command += ["-pthread", "-include", str(HEADER), "-x", "c++", "-", "-o", str(made)]
         subprocess.run(command, input=source.encode(), check=True)
         made.replace(library)  # in one step: tests run side by side
     return ctypes.CDLL(str(library))
@@ -91,8 +93,9 @@ class RawKernel:
     def __init__(self, source, name, options):
         self.name, self.compiled = name, (source, options)
 
-    def __call__(self, grid, block, arguments):
+    def __call__(self, grid, block, arguments, *, shared_mem=0):
         assert grid[0] >= 1
+        assert shared_mem <= 48 << 10
         assert 1 <= block[0] <= 1024
         sent = []
         for argument in arguments:
@@ -101,7 +104,17 @@ class RawKernel:
                 sent.append(ctypes.c_void_p(argument.host.ctypes.data))
             else:
                 sent.append(KINDS[argument.dtype.str[1:]](argument.item()))
-        getattr(_compiled(*self.compiled), self.name)(*sent)
+        library = _compiled(*self.compiled)
+
+        def run(thread):
+            library.enter(thread, THREADS)
+            getattr(library, self.name)(*sent)
+
+        threads = [Thread(target=run, args=(i,)) for i in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def module(devices=1, version="14.0.0"):

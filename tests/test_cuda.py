@@ -5,6 +5,7 @@ CUDA source with the C++ compiler and use a stand-in for CuPy.
 """
 
 import copy
+import dataclasses
 import gc
 import pickle
 import weakref
@@ -144,6 +145,14 @@ class TestKernel:
         with pytest.raises(ValueError, match="margin must be finite"):
             objective(y, bad)
         objective(y, margin)  # the next call raises nothing
+
+    @pytest.mark.parametrize("k", [2, 4, 95, 96, 191, 192])
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    def test_many_classes(self, link, k):
+        """From 96 classes on a block has fewer rows, from 192 on none fit into shared memory."""
+        loss = SoftmaxFocalLoss(k, 2.0, link=link)
+        y, margin, weight = rows(loss, 101)
+        assert_array_equal(on_device(loss, y, margin, weight), on_cpu(loss, y, margin, weight))
 
     def test_no_rows(self):
         objective = fx.Objective(SOFTMAX, device="cuda")
@@ -413,12 +422,13 @@ class TestOnTheDevice:
             if isinstance(loss, BinaryFocalLoss) and _kernel.chosen() in ("avx2", "avx512"):
                 assert_allclose(a, b, rtol=0, atol=1e-35)  # subnormal numbers become 0
 
-    def test_models(self, each_table):
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    def test_models(self, each_table, link):
         """Gradients of the CPU and of the device, and the loop over arrays, train the same model."""
         import cupy
 
         X, y = each_table
-        loss = loss_for(y)
+        loss = dataclasses.replace(loss_for(y), link=link)
         params = {**XGBOOST, "device": "cuda"}
         d = xgb.QuantileDMatrix(cupy.asarray(X), cupy.asarray(y))
         objective = fx.Objective(loss)
@@ -429,14 +439,130 @@ class TestOnTheDevice:
         loop = fx.train(
             params, arrays, 20, loss=loss, evals=[(arrays, "train")], evals_result=results
         )
-        estimator = FocalXGBClassifier(
-            n_estimators=20, device="cuda", max_depth=3, learning_rate=0.3
-        ).fit(cupy.asarray(X), cupy.asarray(y))
         expected = on_cpu.predict(d, output_margin=True)
-        for booster in (on_device, loop, estimator.get_booster()):
+        for booster in (on_device, loop):
             assert_allclose(booster.predict(d, output_margin=True), expected, atol=1e-4)
         value = metrics.focal_loss(loss, y, expected)
         assert_allclose(results["train"]["focal_loss"][-1], value, rtol=1e-4)
+
+    @pytest.mark.parametrize("k", [2, 4, 20, 23, 24, 100, 191, 192, 500])
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    def test_many_classes(self, link, k):
+        """Blocks of rows that fit into shared memory, and rows that do not."""
+        loss = SoftmaxFocalLoss(k, 2.0, link=link)
+        y, margin, weight = rows(loss, 1001)
+        device, cpu = on_device(loss, y, margin, weight), on_cpu(loss, y, margin, weight)
+        for a, b in zip(device, cpu, strict=True):
+            assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+    @pytest.mark.parametrize("loss", [FOCAL, SOFTMAX, CANONICAL, CANONICAL_SOFTMAX], ids=str)
+    def test_margins_that_are_not_finite(self, loss):
+        y, margin, _ = rows(loss, 100_000)
+        objective = fx.Objective(loss, device="cuda")
+        for wrong in (np.nan, np.inf):
+            bad = margin.copy()
+            bad[57_000] = wrong
+            with pytest.raises(ValueError, match="margin must be finite"):
+                objective(y, bad)
+        objective(y, margin)  # the next call raises nothing
+
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    @pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
+    def test_several_targets(self, binary, link, strategy):
+        import cupy
+
+        X, y = binary
+        labels, weight = np.stack([y, 1 - y, X[:, 0] > 0], axis=1), tables.weights(len(y))
+        loss = BinaryFocalLoss(1.7, 0.75, link)
+        params = {**XGBOOST, "multi_strategy": strategy}
+        d = xgb.QuantileDMatrix(cupy.asarray(X), labels, weight=weight)
+        device = fx.train({**params, "device": "cuda"}, d, 10, loss=loss)
+        cpu = fx.train(params, xgb.QuantileDMatrix(X, labels, weight=weight), 10, loss=loss)
+        assert_allclose(device.predict(d), cpu.predict(d), atol=1e-3)
+
+    @pytest.mark.parametrize("link", ["focal", "canonical"])
+    def test_arrays_with_weights_and_early_stopping(self, each_table, link):
+        import cupy
+
+        X, y = each_table
+        loss, w = dataclasses.replace(loss_for(y), link=link), tables.weights(len(y))
+        half = len(y) // 2
+        params = {**XGBOOST, "device": "cuda", "eta": 1.0}
+        keywords = {"loss": loss, "early_stopping_rounds": 3, "verbose_eval": False}
+        on_host = [(X[s], y[s], w[s]) for s in (slice(half), slice(half, None))]
+        one, other = (fx.Arrays(*map(cupy.asarray, part)) for part in on_host)
+        first, second = (xgb.DMatrix(x, label, weight=v) for x, label, v in on_host)
+        values, expected = {}, {}
+        loop = fx.train(params, one, 60, evals=[(other, "valid")], evals_result=values, **keywords)
+        matrix = fx.train(
+            params, first, 60, evals=[(second, "valid")], evals_result=expected, **keywords
+        )
+        assert loop.best_iteration < 50
+        assert loop.best_iteration == matrix.best_iteration
+        curve, other_curve = (v["valid"]["focal_loss"] for v in (values, expected))
+        assert_allclose(curve, other_curve, rtol=1e-4)
+
+    def test_labels_on_the_device_are_checked(self):
+        import cupy
+
+        X, y = tables.binary(200)
+        X, wrong, weight = cupy.asarray(X), cupy.asarray(y), cupy.ones(200)
+        wrong[7] = 3
+        with pytest.raises(ValueError, match=r"labels must be 0 or 1, got 3"):
+            fx.train({"device": "cuda"}, fx.Arrays(X, wrong), 2, loss=FOCAL)
+        weight[3] = cupy.nan
+        with pytest.raises(ValueError, match="Weights must be positive"):  # XGBoost's own words
+            fx.train({"device": "cuda"}, fx.Arrays(X, cupy.asarray(y), weight), 2, loss=FOCAL)
+
+    def test_cv(self, each_table):
+        X, y = each_table
+        loss = loss_for(y)
+        values = [
+            fx.cv({**XGBOOST, "device": device}, xgb.DMatrix(X, y), 10, loss=loss, nfold=3, seed=1)[
+                "test-focal_loss-mean"
+            ]
+            for device in ("cpu", "cuda")
+        ]
+        assert_allclose(*values, rtol=1e-3)
+
+    @pytest.mark.filterwarnings("ignore:.*Falling back to prediction using DMatrix")
+    def test_estimator(self, each_table):
+        """Text labels on the host, features on the device; and all of it on the device."""
+        import cupy
+
+        X, y = each_table
+        w, half = tables.weights(len(y)), len(y) // 2
+        settings = {"n_estimators": 60, "early_stopping_rounds": 3, "max_depth": 3, "eta": 1.0}
+        names = np.array(["a", "b", "c"])[y.astype(int)]
+        on_gpu = cupy.asarray(X)
+        classifiers = [
+            FocalXGBClassifier(device=device, **settings).fit(
+                rows[:half],
+                labels[:half],
+                sample_weight=w[:half],
+                eval_set=[(rows[half:], labels[half:])],
+                verbose=False,
+            )
+            for device, rows, labels in (
+                ("cpu", X, names),
+                ("cuda", on_gpu, names),
+                ("cuda", on_gpu, cupy.asarray(y)),
+            )
+        ]
+        expected = classifiers[0].predict_proba(X)
+        assert list(classifiers[1].classes_) == list(classifiers[0].classes_)
+        for classifier in classifiers[1:]:
+            assert classifier.best_iteration == classifiers[0].best_iteration
+            for rows in (X, on_gpu):
+                assert_allclose(classifier.predict_proba(rows), expected, atol=1e-3)
+        assert (classifiers[1].predict(on_gpu) == classifiers[0].predict(X)).mean() > 0.99
+
+    @pytest.mark.filterwarnings("ignore:.*Falling back to prediction using DMatrix")
+    def test_pickles_of_a_device_are_read_on_the_cpu(self, binary):
+        X, y = binary
+        classifier = FocalXGBClassifier(n_estimators=5, device="cuda").fit(X, y)
+        again = pickle.loads(pickle.dumps(classifier)).set_params(device="cpu")
+        assert_allclose(again.predict_proba(X), classifier.predict_proba(X), atol=1e-6)
 
     def test_formulas_on_cupy_arrays(self):
         import cupy

@@ -17,8 +17,9 @@ import numpy as np
 from focalboost._kernel import POLICIES, Table, halves
 from focalboost._namespace import Array
 
-_THREADS = 256
-_MOST_BLOCKS = 1 << 16  # with more rows than this allows, a thread takes several
+_THREADS = 128
+_MOST_BLOCKS = 1 << 17  # with more rows than this allows, a thread takes several
+_SHARED = 48 << 10  # bytes of shared memory that every device grants a block
 
 
 @cache
@@ -75,15 +76,25 @@ def _source() -> str:
 
 
 @cache
-def _kernel(name: str, halves: int, policy: int) -> Any:
+def _kernel(name: str, halves: int, policy: int, staged: bool) -> Any:
     options = (
         "--std=c++17",
         "-fmad=false",  # fma only where the source says so: the device then rounds as the CPU does
         "-DFOCAL_ISA=cuda",
         f"-DFOCAL_HALVES={halves}",
         f"-DFOCAL_POLICY={policy}",
+        f"-DFOCAL_STAGED={int(staged)}",
     )
     return cupy().RawKernel(_source(), name, options)
+
+
+def _staging(k: int) -> tuple[int, int]:
+    """Return threads and bytes of shared memory for a block of rows of k margins; 0 bytes: too many."""
+    a_row = 2 * 4 * (k | 1)  # two results; kernel.cu keeps rows an odd number of values apart
+    for threads in (64, 32):
+        if threads * a_row <= _SHARED:
+            return threads, threads * a_row
+    return _THREADS, 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,17 +179,19 @@ class Resident:
             if self.arguments:
                 name = "canonical_rows" if self.binary else "canonical_softmax_rows"
                 parameters = self.arguments
-            kernel = _kernel(name, self.halves, POLICIES[curvature])
-            blocks = min((rows + _THREADS - 1) // _THREADS, _MOST_BLOCKS)
+            threads, shared = (_THREADS, 0) if self.binary else _staging(per_row)
+            kernel = _kernel(name, self.halves, POLICIES[curvature], shared > 0)
+            blocks = min((rows + threads - 1) // threads, _MOST_BLOCKS)
             null, complaint = np.uint64(0), cp.zeros(1, dtype=cp.int32)
             kernel(
                 (blocks,),
-                (_THREADS,),
+                (threads,),
                 (
                     *(z, self.label, null if self.weight is None else self.weight),
                     *(*parameters, np.int64(rows), np.int32(per_row)),
                     *(np.float64(floor), np.float64(factor), gradient, second, complaint),
                 ),
+                shared_mem=shared,
             )
             if int(complaint[0]):  # waits for the kernel, as the host's next step would
                 raise ValueError("margin must be finite, got NaN or infinity")
