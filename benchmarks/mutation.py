@@ -5,7 +5,8 @@
 
 cosmic-ray changes one operator, number, condition or decorator at a time in a copy of the tree, and runs
 the tests of that module. A mutant that no test notices is printed as a diff: a test is missing, or
-the change changes nothing. The formulas run in NumPy, which is what is mutated.
+the change changes nothing. Changes that Python refuses to compile are not counted. The formulas run in
+NumPy, which is what is mutated, except where a test asks for the compiled kernel.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from focalboost import _kernel
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,6 +80,9 @@ def copy_of_the_tree(target: Path) -> None:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    for folder in _kernel.__path__:  # an editable install has two
+        for library in Path(folder).glob("*focal_kernel.*"):
+            shutil.copy2(library, target / "focalboost" / "_kernel")
 
 
 def run(module: str, mutants: int, seed: int, target: Path) -> tuple[int, list[str]]:
@@ -122,10 +128,12 @@ def run(module: str, mutants: int, seed: int, target: Path) -> tuple[int, list[s
         database.add_work_items(chosen)
     subprocess.run([*ray, "exec", config.name, session.name], **quiet)
     with use_db(str(session), WorkDB.Mode.open) as database:
-        survivors = [
-            result.diff for _, result in database.completed_work_items if not result.is_killed
+        results = [
+            result
+            for _, result in database.completed_work_items
+            if "SyntaxError" not in result.output
         ]
-    return len(chosen), survivors
+    return len(results), [result.diff for result in results if not result.is_killed]
 
 
 def main() -> None:

@@ -196,6 +196,11 @@ class TestContinuedTraining:
         [
             (y + 1, {}, "must have the classes of y"),
             (np.where(y == 1, "a", "b"), {}, "must have the classes of y"),
+            (
+                np.arange(len(y)) % 3,
+                {"population_prior": (0.2, 0.3, 0.5)},
+                "must have the classes of y",
+            ),
             (y, {"population_prior": 0.01}, "must have about the class frequencies"),
         ],
     )

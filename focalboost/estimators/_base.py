@@ -88,10 +88,13 @@ def check_continued(name: str, before: ClassPosterior | None, posterior: ClassPo
         raise ValueError(
             f"{name} must have {posterior.n_targets} target(s) as y, got {before.n_targets}"
         )
+    if before.classes.tolist() != posterior.classes.tolist():
+        raise ValueError(
+            f"{name} must have the classes of y, {posterior.classes.tolist()}, got "
+            f"{before.classes.tolist()}"
+        )
     priors = before.population_prior, posterior.population_prior
-    if before.classes.tolist() == posterior.classes.tolist() and any(
-        prior is not None for prior in priors
-    ):
+    if any(prior is not None for prior in priors):
         ratio = np.log(posterior.class_prior) - np.log(before.class_prior)
         if np.ptp(ratio) > _SAME_FREQUENCIES:
             raise ValueError(
@@ -100,8 +103,3 @@ def check_continued(name: str, before: ClassPosterior | None, posterior: ClassPo
                 f"{posterior.class_prior.round(4).tolist()}: a prior undoes one sampling, not the "
                 "mixture of two; sample alike, or weigh the rows"
             )
-    if before.classes.tolist() != posterior.classes.tolist():
-        raise ValueError(
-            f"{name} must have the classes of y, {posterior.classes.tolist()}, got "
-            f"{before.classes.tolist()}"
-        )
