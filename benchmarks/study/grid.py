@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import itertools
 import os
 from collections.abc import Iterator
@@ -56,8 +57,9 @@ class Group(NamedTuple):
 def groups(tables: list[str], splits: dict[str, int]) -> list[Group]:
     """Return the groups in the order in which they run: whole settings first, split by split."""
     found = []
+    others = ["CatBoost"] if importlib.util.find_spec("catboost") else []
     for setting, n in splits.items():
-        hosts = [*HOSTS, *(["CatBoost"] if setting == "defaults" else [])]
+        hosts = [*HOSTS, *(others if setting == "defaults" else [])]
         found += [
             Group(setting, table, i, host)
             for i, table, host in itertools.product(range(n), tables, hosts)
@@ -178,6 +180,8 @@ def run_group(group: Group, folder: Path, parts: Path, few: bool) -> None:
 
 def run(folder: Path, parts: Path, tables: list[str], processes: int, few: bool = False) -> None:
     """Run the groups that have no file yet; ``few``: the quick version, for tests."""
+    if not few and importlib.util.find_spec("catboost") is None:
+        raise ModuleNotFoundError("the study compares with CatBoost: pip install catboost")
     parts.mkdir(parents=True, exist_ok=True)
     splits = dict.fromkeys(SPLITS, 1) if few else SPLITS
     todo = [g for g in groups(tables, splits) if not path_of(g, parts).exists()]
