@@ -9,7 +9,7 @@ from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from focalboost._frequencies import balanced_alpha, shift_prior
+from focalboost._frequencies import balanced_alpha, estimate_prior, shift_prior
 from focalboost._versions import show_versions
 from focalboost.losses import BinaryFocalLoss, SoftmaxFocalLoss
 
@@ -25,6 +25,7 @@ __all__ = [
     "BinaryFocalLoss",
     "SoftmaxFocalLoss",
     "balanced_alpha",
+    "estimate_prior",
     "shift_prior",
     "show_versions",
 ]

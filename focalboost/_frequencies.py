@@ -142,3 +142,95 @@ def shift_prior(
         return np.asarray(positive / (positive + negative), dtype=eta.dtype)
     shifted = eta * (new / old)
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=eta.dtype)
+
+
+def estimate_prior(posterior: ArrayLike, trained: ArrayLike) -> float | NDArray[np.float64]:
+    r"""Estimate the class frequencies of unlabelled rows from the posteriors of a model.
+
+    The frequencies pi that make the rows most likely if only they have changed since training, and not
+    the distribution of the features within a class::
+
+        maximise  sum over rows i of  log sum over classes k of  eta_ik pi_k / trained_k
+
+    by the EM algorithm. Feed ``shift_prior`` with them, or ``set_params(population_prior=...)`` of a
+    fitted estimator.
+
+    Parameters
+    ----------
+    posterior : array of shape (n,) or (n, K)
+        P(y=1), or one column per class, of rows from where the model is used, for the training
+        frequencies. They must be calibrated.
+    trained : float in (0, 1), or array of shape (K,)
+        Frequencies in the data that the model was trained on (``class_prior_`` of an estimator).
+
+    Returns
+    -------
+    float, or array of shape (K,)
+        As ``trained``. A class that the rows speak against can get 0, which ``shift_prior`` refuses:
+        then the rows are too few to tell how rare it has become.
+
+    Raises
+    ------
+    ValueError
+        If ``posterior`` or ``trained`` cannot be used; if the posteriors do not tell the classes apart,
+        so that other frequencies explain the rows as well; if EM has not converged.
+
+    Notes
+    -----
+    ``scipy.stats.bootstrap`` over the rows gives an interval.
+
+    References
+    ----------
+    Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori
+    Probabilities", Neural Computation 14(1), 2002, equation 2.9.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.random(20_000) < 0.02; x = rng.normal(2.0 * y)        # 2 % positives
+    >>> eta = 1 / (1 + np.exp(-(2 * x - 2 + np.log(0.10 / 0.90))))    # of a model trained with 10 %
+    >>> round(estimate_prior(eta, trained=0.10), 3)
+    0.021
+    """
+    eta = _validation.posterior(posterior)
+    share = _validation.frequencies("trained", trained, eta)
+    if share.ndim == 0:
+        columns, old = np.column_stack([1 - eta, eta]), np.array([1 - share, share])
+    else:
+        columns, old = eta, share
+    if columns.ndim != 2 or not len(columns):
+        raise ValueError(f"posterior must have rows, got shape {eta.shape}")
+    ratio = columns.astype(np.float64) / old
+    if not (ratio > 0).any(axis=1).all():
+        raise ValueError("rows of posterior must not be 0 for every class")
+    found = _most_likely(ratio, old)
+    # How fast the likelihood falls along the directions in which frequencies can change.
+    scaled = ratio / (ratio @ found)[:, None]
+    k = len(old)
+    directions = np.linalg.svd(np.ones((1, k)))[2][1:]
+    curvature = np.linalg.eigvalsh(directions @ (scaled.T @ scaled) @ directions.T)
+    if curvature.min() < 16:  # a standard deviation above 1/4: they may be anything
+        raise ValueError(
+            "posterior must tell the classes apart: other frequencies explain these rows as well; give "
+            "more rows, or the posteriors of a better model"
+        )
+    return float(found[1]) if share.ndim == 0 else found
+
+
+_MOST_STEPS = 20_000
+
+
+def _most_likely(ratio: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the frequencies that maximise the mean of log(ratio @ pi)."""
+    pi = start.copy()
+    for _ in range(_MOST_STEPS):
+        gain = (ratio / (ratio @ pi)[:, None]).mean(axis=0)
+        # log(gain.max()) bounds what the mean can still rise: of all rows together .001 is nothing.
+        if len(ratio) * math.log(gain.max()) < 1e-3:
+            return np.asarray(pi / pi.sum())
+        pi = pi * gain
+    raise ValueError(
+        f"EM must converge within {_MOST_STEPS:,} steps, and did not: the posteriors hardly tell the "
+        "classes apart, or one of them hardly occurs; give more rows, or join classes"
+    )

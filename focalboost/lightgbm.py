@@ -177,7 +177,8 @@ def train(
     ----------
     params : mapping
         LightGBM's parameters. Built-in metrics that depend on the order of the margins only (auc,
-        average_precision, multi_error, auc_mu) may be named; ``num_class`` may be left out.
+        average_precision, multi_error, auc_mu) and metrics like "recall@0.01" (see
+        ``focalboost.metrics``) may be named; ``num_class`` may be left out.
     train_set : lightgbm.Dataset
         With labels 0/1 (for softmax 0 .. K-1); weights are applied. If it has an ``init_score``,
         training starts from that in place of the intercept, and it is not part of the model.
@@ -232,6 +233,7 @@ def train(
             "to train on, pass the booster as init_model"
         )
     host = host_params(params, objective)
+    fevals = _fevals(loss, host, feval)  # before LightGBM sees their names
     valid = [valid_sets] if isinstance(valid_sets, lgb.Dataset) else list(valid_sets or ())
     if host.get("boosting") == "dart" and any(data is train_set for data in valid):
         raise ValueError(
@@ -246,7 +248,6 @@ def train(
     if init_model is None and not _has_start(train_set):
         intercept = _intercept(loss, train_set)
     start = _Start(lambda _: intercept)
-    fevals = _fevals(loss, host, feval)
     try:
         booster = lgb.train(
             {**host, "objective": start.moves(objective)},
@@ -316,6 +317,7 @@ def cv(
     objective = objective_for(loss, curvature, params)
     _refuse_fobj(host_keywords)
     host = host_params(params, objective)
+    fevals = _fevals(loss, host, feval)  # before LightGBM sees their names
     if init_model is not None:
         init_model, _ = continued(init_model, loss)
     _prepare(train_set, [], host, loss, construct=init_model is None)
@@ -325,7 +327,6 @@ def cv(
     intercepts: list[NDArray[np.float64] | None] = []
     folds: dict[lgb.Dataset, NDArray[np.float64] | None] = {}
     start = _Start(folds.__getitem__)
-    fevals = _fevals(loss, host, feval)
 
     def keep_intercept(train_fold: lgb.Dataset, test_fold: lgb.Dataset, fold_params: Any) -> Any:
         if fpreproc is not None:
@@ -419,7 +420,7 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
             "num_machines must be 1: LightGBM does not synchronise a custom metric or the intercept "
             "between machines; train on one"
         )
-    host["metric"] = _metrics_of_margins(_take(host, "metric")) or "None"
+    host["metric"] = _metrics_of_margins(_take(host, "metric"), max(2, k)) or "None"
     return host
 
 
@@ -429,19 +430,20 @@ def _take(host: dict[str, Any], name: str) -> Any:
     return given[0] if given else None
 
 
-def _metrics_of_margins(metric: Any) -> list[str]:
+def _metrics_of_margins(metric: Any, n_classes: int) -> list[str]:
     """Return names of metrics as a list; refuse those that LightGBM would compute wrongly."""
     texts = [metric] if isinstance(metric, str) else list(metric or ())
     names = [name.strip() for text in texts for name in str(text).split(",")]
     # The focal loss is evaluated anyway.
     none = ("", "None", "na", "null", "custom", metrics.NAME)
     names = [name for name in names if name not in none]
-    wrong = [name for name in names if name not in METRICS_OF_MARGINS]
+    ours = {name for name in names if metrics.named(name, n_classes)}
+    wrong = [name for name in names if name not in METRICS_OF_MARGINS | ours]
     if wrong:
         raise ValueError(
-            f"metric must be one of {', '.join(sorted(METRICS_OF_MARGINS))}, got {wrong[0]!r}: with a "
-            "custom objective LightGBM computes others on margins as if they were probabilities, or "
-            "does not know them; use a feval"
+            f"metric must be one of {', '.join(sorted(METRICS_OF_MARGINS))} or a name like "
+            f"recall@0.01, got {wrong[0]!r}: with a custom objective LightGBM computes others on "
+            "margins as if they were probabilities, or does not know them; use a feval"
         )
     return names
 
@@ -546,15 +548,32 @@ class _Start:
 
 
 def _fevals(loss: FocalLoss, host: dict[str, Any], feval: Any) -> list[Callable[..., Any]]:
-    """Return the custom metrics; takes out of ``host`` what LightGBM would compute without the start.
+    """Return the custom metrics; takes out of ``host`` what LightGBM cannot compute.
 
-    The order of rows does not depend on it, but which class has the largest margin does.
+    It does not know names like "recall@0.01", and would compute multi_error without the start: the order
+    of rows does not depend on that, but which class has the largest margin does.
     """
-    fevals = metrics.with_users(Metric(loss), feval)
-    if "multi_error" in host["metric"]:
-        host["metric"] = [name for name in host["metric"] if name != "multi_error"] or "None"
-        fevals.insert(0, _MultiError(int(host.get("multi_error_top_k", 1))))
-    return fevals
+    given = [] if host["metric"] == "None" else host["metric"]
+    ours = {name: metrics.named(name) for name in given}
+    host["metric"] = [name for name in given if not ours[name] and name != "multi_error"] or "None"
+    fevals: list[Any] = []
+    if "multi_error" in given:
+        fevals.append(_MultiError(int(host.get("multi_error_top_k", 1))))
+    fevals += [_OfScore(metric, loss.n_outputs == 2) for metric in ours.values() if metric]
+    return [*fevals, *metrics.with_users(Metric(loss), feval)]
+
+
+@dataclass(frozen=True)
+class _OfScore:
+    """A metric with a name like "recall@0.01", as a feval of margins."""
+
+    metric: metrics.Named
+    pair: bool  # softmax of two classes: the score is the difference of the margins
+
+    def __call__(self, margin: Any, data: lgb.Dataset) -> tuple[str, float, bool]:
+        score = margin[:, 1] - margin[:, 0] if self.pair else margin
+        value = self.metric.value(_label(data), score, _weight(data))
+        return self.metric.name, value, True
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,8 @@ def train(
     custom_metric : callable, optional
         Evaluated on margins, in addition to the focal loss. The focal loss stays the last metric and so
         drives early stopping, unless an EarlyStopping callback names another. With ``maximize``, which
-        is said of your metric, that is the last.
+        is said of your metric, that is the last. The same holds for names like "recall@0.01" in
+        ``eval_metric``; see ``focalboost.metrics``.
     **host_keywords
         Anything else xgboost.train takes: evals, early_stopping_rounds, xgb_model, callbacks, ...
 
@@ -322,6 +323,7 @@ def train(
     params = _mapping(params)
     objective = objective_for(loss, curvature, params)
     _refuse_obj(host_keywords)
+    named = [] if isinstance(dtrain, Arrays) else _take_named(params, loss)
     host = host_params(params, objective)
     if isinstance(dtrain, Arrays):
         if custom_metric is not None:
@@ -337,7 +339,8 @@ def train(
         _check_data(data, loss, name)
     host, before = _with_intercept(host, objective, dtrain, host_keywords.pop("xgb_model", None))
     callbacks = host_keywords.pop("callbacks", None) or ()
-    own_metrics = _in_order(Metric(loss), custom_metric, host_keywords.get("maximize"))
+    own_metrics = _in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
+    check_direction(callbacks, {metric.metric.name for metric in named}, metrics.NAME)
     exact = ExactMetrics(own_metrics, _scale.says(loss))
     booster = xgb.train(
         host,
@@ -471,6 +474,7 @@ def cv(
         params["eval_metric"] = host_keywords.pop("metrics")
     objective = objective_for(loss, curvature, params)
     _refuse_obj(host_keywords)
+    named = _take_named(params, loss)
     host = host_params(params, objective)
     _check_data(dtrain, loss, "dtrain")
     _start(objective, dtrain)  # refuses a single class, on which no fold could be trained
@@ -482,7 +486,10 @@ def cv(
         return train_fold, test_fold, {**_start(objective, train_fold), **fold_params}
 
     callbacks = host_keywords.pop("callbacks", None) or ()
-    exact = ExactMetrics(_in_order(Metric(loss), custom_metric, host_keywords.get("maximize")))
+    check_direction(callbacks, {metric.metric.name for metric in named}, metrics.NAME)
+    exact = ExactMetrics(
+        _in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
+    )
     results = xgb.cv(
         host,
         dtrain,
@@ -559,19 +566,59 @@ class ExactMetrics(xgb.callback.TrainingCallback):
         return False
 
 
-def _in_order(own: Metric, users: Any, maximize: bool | None) -> list[Any]:
+def _in_order(
+    own: Metric, users: Any, named: Sequence[_OfScore], maximize: bool | None
+) -> list[Any]:
     """Return the metrics, the one last that early stopping watches.
 
     ``maximize`` is said of the user's metric, so that metric is then the last.
     """
+    every = [*named, *metrics.with_users(own, users)]
     if maximize is None:
-        return metrics.with_users(own, users)
-    if users is None:
+        return every
+    if len(every) == 1:
         raise ValueError(
             f"maximize must be left out without a custom_metric, got {maximize!r}: the focal loss is "
             "minimised"
         )
-    return [own, *metrics.with_users(own, users)[:-1]]
+    if users is None and not maximize:
+        raise ValueError(f"maximize must be True for {named[-1].metric.name}, got {maximize!r}")
+    return [own, *every[:-1]]
+
+
+@dataclass(frozen=True)
+class _OfScore(Immutable):
+    """A metric with a name like "recall@0.01", as a custom_metric of margins."""
+
+    metric: metrics.Named
+    pair: bool  # softmax of two classes: the score is the difference of the margins
+
+    def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
+        y, z, w, _ = _rounds.read(margin, data)
+        z = np.asarray(z)
+        score = z[:, 1] - z[:, 0] if self.pair else z
+        return self.metric.name, self.metric.value(like_margin(y, score.shape), score, w)
+
+
+def _take_named(params: dict[str, Any], loss: FocalLoss) -> list[_OfScore]:
+    """Take names like "recall@0.01" out of ``eval_metric``, and return their metrics."""
+    given = params.get("eval_metric")
+    names = [given] if isinstance(given, str) else list(given or ())
+    found = {name: metrics.named(name, max(2, loss.n_outputs)) for name in names}
+    if any(found.values()):
+        params["eval_metric"] = [name for name in names if found[name] is None]
+    return [_OfScore(metric, loss.n_outputs == 2) for metric in found.values() if metric]
+
+
+def check_direction(callbacks: Sequence[Any], larger: set[str], last: str) -> None:
+    """Refuse to minimise what must be large: XGBoost knows the direction of its own metrics alone."""
+    for callback in callbacks:
+        if isinstance(callback, xgb.callback.EarlyStopping) and callback.maximize is None:
+            name = callback.metric_name or last
+            if name in larger:
+                raise ValueError(
+                    f"EarlyStopping must have maximize=True for {name}, which XGBoost does not know"
+                )
 
 
 def _mapping(params: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """scikit-learn estimators: subclasses of XGBClassifier and LGBMClassifier that train the focal loss.
 
-Each is imported when first asked for, so that one host is enough.
+CostSensitiveClassifier decides by what actions cost, with any classifier. Each is imported when first
+asked for, so that one host is enough.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from focalboost.estimators._costs import CostSensitiveClassifier
     from focalboost.estimators._lightgbm import FocalLGBMClassifier
     from focalboost.estimators._xgboost import FocalXGBClassifier
 
-__all__ = ["FocalLGBMClassifier", "FocalXGBClassifier"]
+__all__ = ["CostSensitiveClassifier", "FocalLGBMClassifier", "FocalXGBClassifier"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from focalboost.estimators._lightgbm import FocalLGBMClassifier
 
         return FocalLGBMClassifier
+    if name == "CostSensitiveClassifier":
+        from focalboost.estimators._costs import CostSensitiveClassifier
+
+        return CostSensitiveClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

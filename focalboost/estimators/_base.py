@@ -23,12 +23,16 @@ class FocalClassifier:
     _class_posterior: ClassPosterior
     _several_targets = False
     get_params: Any
+    population_prior: Any
 
     @property
     def class_posterior_(self) -> ClassPosterior:
-        """The loss, the classes and the frequencies of the model; raises NotFittedError without one."""
+        """The loss, the classes and the frequencies of the model; raises NotFittedError without one.
+
+        ``population_prior`` is that of the parameter now: it needs no other fit.
+        """
         self._check_fitted()
-        return self._class_posterior
+        return self._class_posterior.in_population(self.population_prior)
 
     @property
     def loss_(self) -> FocalLoss:

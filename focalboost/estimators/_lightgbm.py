@@ -118,6 +118,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
     population_prior : None, float in (0, 1), or one per class
         Class frequencies of the population in which the model is used, if the training rows were over-
         or undersampled. A number is the frequency of the second of two classes. None: as in training.
+        It can be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
     **host
         Every parameter of lightgbm.LGBMClassifier. ``class_weight`` multiplies ``focal_alpha``.
         ``reg_lambda=1`` is recommended with very few positives.
@@ -146,10 +147,11 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
     weights say what errors cost.
 
     Metrics are those of ``eval_metric`` of ``fit`` and of ``metric`` of the constructor, "focal_loss" if
-    neither is given. "focal_loss", "logloss" and "error" (and the hosts' variants of those names) are
-    computed from the posterior; LightGBM computes auc, average_precision and auc_mu. A callable
-    ``f(y, prediction[, weight])`` gets labels 0 .. K-1 and P(y=1), or (n, K) for more than two
-    classes, and returns (name, value, higher_is_better) or a list of such tuples.
+    neither is given. "focal_loss", "logloss" and "error" (and the hosts' variants of those names) and
+    for two classes "recall@0.01", "precision@100" and "recall_at_precision@0.9" (see
+    ``focalboost.metrics``) are computed from the posterior; LightGBM computes auc, average_precision
+    and auc_mu. A callable ``f(y, prediction[, weight])`` gets labels 0 .. K-1 and P(y=1), or (n, K) for
+    more than two classes, and returns (name, value, higher_is_better) or a list of such tuples.
 
     Examples
     --------
@@ -274,7 +276,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
             validate_features=validate_features,
             **kwargs,
         )
-        return result if as_host else self._class_posterior.probabilities(result)
+        return result if as_host else self.class_posterior_.probabilities(result)
 
     def predict(
         self,
@@ -299,7 +301,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
             validate_features=validate_features,
             **kwargs,
         )
-        return result if as_host else self._class_posterior.decide(result)
+        return result if as_host else self.class_posterior_.decide(result)
 
     def decision_function(self, X: Any, **keywords: Any) -> Any:
         """Return the log-odds of ``predict_proba``, plus the logarithms of class weights if given.
@@ -308,7 +310,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         constant of the row, (n, K), largest at the predicted class. Keywords are those of ``predict``.
         """
         margin = self.predict_proba(X, raw_score=True, **keywords)
-        return self._class_posterior.decision(margin)
+        return self.class_posterior_.decision(margin)
 
     def save_model(self, filename: str | os.PathLike[str]) -> None:
         """Write the model as LightGBM's text, with a line that ``load_model`` reads.

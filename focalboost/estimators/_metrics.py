@@ -96,7 +96,21 @@ def named(name: str, posterior: ClassPosterior) -> PosteriorMetric | None:
         return PosteriorMetric(posterior, name, _error, False)
     if name == "average_precision":
         return PosteriorMetric(posterior, name, _average_precision, True)
+    if (of_score := metrics.named(name, len(posterior.classes))) is not None:
+        return PosteriorMetric(posterior, name, _OfScore(of_score), True)
     return None
+
+
+@dataclass(frozen=True)
+class _OfScore:
+    """A metric of scores, of the probability of the second class."""
+
+    metric: metrics.Named
+
+    def __call__(
+        self, y: NDArray[np.int64], probability: NDArray[Any], weight: NDArray[Any] | None
+    ) -> float:
+        return self.metric.value(y, probability[:, 1], weight)
 
 
 def auc(posterior: ClassPosterior) -> PosteriorMetric:

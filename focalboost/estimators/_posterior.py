@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Self
 
@@ -88,6 +88,14 @@ class ClassPosterior:
             class_prior = np.array([_shares(column, weight, 2) for column in codes.T])
         population_prior = _prior(options["population_prior"], classes)
         return cls(loss, classes, class_prior, class_weight, population_prior, n_targets), codes
+
+    def in_population(self, prior: Any) -> Self:
+        """Return the same model, asked about a population with these class frequencies."""
+        if self.n_targets > 1:
+            _refuse_with_targets("population_prior", prior)
+            return self
+        population_prior = _prior(prior, self.classes)
+        return replace(self, population_prior=population_prior)
 
     def codes(self, y: ArrayLike, name: str) -> NDArray[np.int64]:
         """Return labels of other data, for example an eval_set, as 0 .. K-1."""
@@ -280,15 +288,19 @@ def _check_targets(labels: NDArray[Any], options: Mapping[str, Any]) -> None:
     if labels.dtype.kind not in "biuf" or not np.isin(labels, (0, 1)).all():
         raise ValueError("y with several targets must be 0 or 1 in each")
     for name in ("class_weight", "population_prior"):
-        if options[name] is not None:
-            raise ValueError(
-                f"{name} must be left out with several targets, got {options[name]!r}: it belongs to "
-                "the classes of one; train one estimator per target"
-            )
+        _refuse_with_targets(name, options[name])
     if isinstance(options["focal_alpha"], str):
         raise ValueError(
             "focal_alpha must be a number or two with several targets, got "
             f"{options['focal_alpha']!r}: class frequencies differ between targets"
+        )
+
+
+def _refuse_with_targets(name: str, value: Any) -> None:
+    if value is not None:
+        raise ValueError(
+            f"{name} must be left out with several targets, got {value!r}: it belongs to the classes of "
+            "one; train one estimator per target"
         )
 
 

@@ -36,14 +36,16 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     population_prior : None, float in (0, 1), or one per class
         Class frequencies of the population in which the model is used, if the training rows were over-
         or undersampled. A number is the frequency of the second of two classes. None: as in training.
+        It can be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
     **host
         Every parameter of xgboost.XGBClassifier. ``eval_metric``: a name, a callable
         ``f(y, prediction)`` or a list of them. "focal_loss" (the default), "average_precision",
-        "logloss" and "error" (and XGBoost's and LightGBM's variants of those names) are computed from
-        the posterior; XGBoost computes auc, aucpr and other ranking metrics. A callable gets labels
-        0 .. K-1 and P(y=1), or (n, K) for more than two classes, and lower is better. The last metric
-        drives ``early_stopping_rounds``. With ``device="cuda"`` gradients are computed on the device
-        too, which needs CuPy.
+        "logloss" and "error" (and XGBoost's and LightGBM's variants of those names) and for two classes
+        "recall@0.01", "precision@100" and "recall_at_precision@0.9" (see ``focalboost.metrics``) are
+        computed from the posterior; XGBoost computes auc, aucpr and other ranking metrics. A callable
+        gets labels 0 .. K-1 and P(y=1), or (n, K) for more than two classes, and lower is better. The
+        last metric drives ``early_stopping_rounds``. With ``device="cuda"`` gradients are computed on
+        the device too, which needs CuPy.
 
     Attributes
     ----------
@@ -141,7 +143,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         objective = self._objective(host, posterior)
         builtin, own, order = _split(self.eval_metric, posterior)
         larger = {metric.name for metric in own if getattr(metric, "higher_is_better", False)}
-        _check_direction(self.callbacks or (), larger, order[-1])
+        fx.check_direction(self.callbacks or (), larger, order[-1])
         says = posterior.says()
         evaluated = _Metrics(own, order, says)
         # While XGBClassifier fits, these stand in place of the user's parameters. It fits this object,
@@ -207,7 +209,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             base_margin=base_margin,
             iteration_range=iteration_range,
         )
-        return np.asarray(margin if output_margin else self._class_posterior.decide(margin))
+        return np.asarray(margin if output_margin else self.class_posterior_.decide(margin))
 
     def predict_proba(
         self,
@@ -224,7 +226,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             base_margin=base_margin,
             iteration_range=iteration_range,
         )
-        return self._class_posterior.probabilities(margin)
+        return self.class_posterior_.probabilities(margin)
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
         """Return the log-odds of ``predict_proba``, plus the logarithms of class weights if given.
@@ -233,7 +235,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         constant of the row, (n, K), largest at the predicted class.
         """
         margin = self.predict(X, output_margin=True)
-        return self._class_posterior.decision(margin)
+        return self.class_posterior_.decision(margin)
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -252,6 +254,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         fname : path
         """
         booster = self.get_booster()
+        booster.set_attr(**self.class_posterior_.says())  # with the population_prior of now
         best = booster.attr("best_iteration")
         if best is None:
             super().save_model(fname)
@@ -425,18 +428,6 @@ def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any],
     if len(set(order)) < len(order):
         raise ValueError(f"eval_metric must have names of their own, got {order}")
     return builtin, own, order
-
-
-def _check_direction(callbacks: Sequence[Any], larger: set[str], last: str) -> None:
-    """Refuse to minimise what must be large: XGBoost knows the direction of its own metrics alone."""
-    for callback in callbacks:
-        if isinstance(callback, xgb.callback.EarlyStopping) and callback.maximize is None:
-            name = callback.metric_name or last
-            if name in larger:
-                raise ValueError(
-                    f"EarlyStopping must have maximize=True for {name}, which XGBoost does not know; or "
-                    "use the parameter early_stopping_rounds"
-                )
 
 
 def _encoded(
