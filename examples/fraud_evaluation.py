@@ -1,8 +1,11 @@
-"""How a fraud team judges a model: split by time, alerts per day, money, and uncertainty.
+"""How a fraud team judges a model: split by time, the cost of each threshold, and uncertainty.
 
 The notebooks of this folder import this module:
 
-    from fraud_evaluation import card_precision_top_k, days, savings, split_by_time
+    from fraud_evaluation import cost_curve, days, known_card, split_by_time
+
+Recall and precision of alerts, costs and savings are in ``focalboost.metrics``, decisions in
+``focalboost.decisions``.
 
 Every function takes arrays with one entry per payment, from any model. ``y`` is 1 for fraud and 0 for
 genuine. A ``score`` is any number that is higher for payments that look more like fraud. A
@@ -15,20 +18,17 @@ References
 [H] Y.-A. Le Borgne, W. Siblini, B. Lebichot, G. Bontempi, "Reproducible machine learning for credit card
     fraud detection - practical handbook", Université Libre de Bruxelles 2022,
     https://fraud-detection-handbook.github.io/fraud-detection-handbook
-[B] A. Correa Bahnsen, D. Aouada, B. Ottersten, "Example-dependent cost-sensitive decision trees", Expert
-    Systems with Applications 42 (19), 2015, https://doi.org/10.1016/j.eswa.2015.04.042
-[E] C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
-from sklearn.metrics import precision_recall_curve
+from scipy.stats import ttest_rel
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -221,257 +221,7 @@ def known_card(y: ArrayLike, day: ArrayLike, customer: ArrayLike, *, delay_days:
     return np.asarray(first[card] + delay_days < day)
 
 
-# ---- ranking -------------------------------------------------------------------------------------
-
-
-def recall_at_precision(y: ArrayLike, score: ArrayLike, precision: float) -> float:
-    """Return the highest recall of all thresholds whose alerts have at least this precision.
-
-    Parameters
-    ----------
-    y, score : arrays of shape (n,)
-        At least one fraud is needed.
-    precision : float in (0, 1]
-        Smallest allowed share of frauds among the alerts.
-
-    Returns
-    -------
-    float in [0, 1]
-        Share of the frauds that is found; 0 if no threshold reaches the precision.
-
-    Examples
-    --------
-    >>> recall_at_precision([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1], 0.6)
-    1.0
-    """
-    y = _labels(y)
-    if not y.any():
-        raise ValueError("y must have at least one 1, got only 0")
-    (score,) = _numbers(y, score=score)
-    _number("precision", precision, "(", 0, 1, "]")
-    reached, recall, _ = precision_recall_curve(y, score)
-    return float(recall[reached >= precision].max())
-
-
-def precision_top_k_per_day(y: ArrayLike, score: ArrayLike, day: ArrayLike, k: int) -> float:
-    """Return the share of frauds among the k payments with the highest scores, mean over the days.
-
-    Parameters
-    ----------
-    y, score, day : arrays of shape (n,)
-        Each distinct value of ``day`` is one day.
-    k : int >= 1
-        Number of alerts that the team can check in a day.
-
-    Returns
-    -------
-    float in [0, 1]
-        The frauds of each day are divided by k. The value 1 is therefore impossible if a day has fewer
-        than k frauds. Payments with equal scores are taken in the order of the rows.
-
-    References
-    ----------
-    [H], chapter 4, "Precision top-k".
-
-    Examples
-    --------
-    >>> precision_top_k_per_day([1, 0, 0, 1], [0.9, 0.8, 0.7, 0.1], [0, 0, 1, 1], k=1)
-    0.5
-    """
-    y = _labels(y)
-    (score,) = _numbers(y, score=score)
-    (day,) = _shaped(y, day=day)
-    _whole("k", k, 1)
-    precision = []
-    for today in np.unique(day):
-        rows = np.flatnonzero(day == today)
-        alerts = rows[np.argsort(-score[rows], kind="stable")[:k]]
-        precision.append(y[alerts].sum() / k)
-    return float(np.mean(precision))
-
-
-def card_precision_top_k(
-    y: ArrayLike,
-    score: ArrayLike,
-    day: ArrayLike,
-    customer: ArrayLike,
-    k: int,
-    *,
-    remove_detected: bool = True,
-) -> float:
-    """Return the share of compromised cards among the k most suspicious cards, mean over the days.
-
-    The score of a card is the highest score of its payments of the day. The card is compromised if one
-    of these payments is a fraud: a call to the customer settles all of them.
-
-    Parameters
-    ----------
-    y, score, day, customer : arrays of shape (n,)
-        Later payments must have a larger ``day``; each distinct value of ``customer`` is one card.
-    k : int >= 1
-        Number of cards that the team can check in a day.
-    remove_detected : bool
-        True: a compromised card among the k is blocked and ignored on all later days.
-
-    Returns
-    -------
-    float in [0, 1]
-        The compromised cards of each day are divided by k, even if the day has fewer than k cards. Cards
-        with equal scores are taken in the order of ``customer``.
-
-    References
-    ----------
-    [H], chapter 4, "Card precision top-k".
-
-    Examples
-    --------
-    >>> card_precision_top_k([1, 0, 1, 1], [0.9, 0.8, 0.9, 0.1], [0, 0, 1, 1], [7, 7, 7, 8], k=1)
-    1.0
-    """
-    y = _labels(y)
-    (score,) = _numbers(y, score=score)
-    day, customer = _shaped(y, day=day, customer=customer)
-    _whole("k", k, 1)
-    names, card = np.unique(customer, return_inverse=True)
-    blocked = np.zeros(len(names), dtype=bool)
-    precision = []
-    for today in np.unique(day):
-        rows = (day == today) & ~blocked[card]
-        cards, which = np.unique(card[rows], return_inverse=True)
-        highest = np.full(len(cards), -np.inf)
-        np.maximum.at(highest, which, score[rows])
-        compromised = np.bincount(which, weights=y[rows], minlength=len(cards)) > 0
-        alerts = np.argsort(-highest, kind="stable")[:k]
-        hits = alerts[compromised[alerts]]
-        precision.append(len(hits) / k)
-        if remove_detected:
-            blocked[cards[hits]] = True
-    return float(np.mean(precision))
-
-
 # ---- costs ---------------------------------------------------------------------------------------
-
-
-def total_cost(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: float) -> float:
-    """Return the cost of a policy: each alert costs ``alert_cost``, each missed fraud its amount.
-
-    Parameters
-    ----------
-    y : array of shape (n,)
-        1 for fraud, 0 for genuine.
-    alert : bool array of shape (n,)
-        The payments that the policy alerts.
-    amount : array of shape (n,)
-        At least 0, in the currency of ``alert_cost``.
-    alert_cost : float >= 0
-        Cost of one alert, right or wrong: the call, the new card.
-
-    Returns
-    -------
-    float >= 0
-
-    Notes
-    -----
-    The cost assumes that an alert prevents the whole loss, and that a wrong alert annoys nobody.
-
-    References
-    ----------
-    [B], cost matrix of credit card fraud.
-
-    Examples
-    --------
-    >>> total_cost([1, 1, 0], [True, False, True], [50.0, 80.0, 20.0], alert_cost=2.0)
-    84.0
-    """
-    y = _labels(y)
-    (alert,) = _shaped(y, alert=alert)
-    if alert.dtype != bool:
-        raise ValueError(f"alert must be True or False for every payment, got {alert.dtype}")
-    (amount,) = _numbers(y, amount=amount)
-    _money(amount, alert_cost)
-    return float(alert_cost * alert.sum() + amount[(y == 1) & ~alert].sum())
-
-
-def savings(y: ArrayLike, alert: ArrayLike, amount: ArrayLike, alert_cost: float) -> float:
-    """Return the share of the cost that a policy saves, compared with the cheaper trivial policy.
-
-    The trivial policies alert no payment, or all payments::
-
-        savings = 1 - cost(policy) / min(cost(no alert), cost(all alerts))
-
-    Parameters
-    ----------
-    y, alert, amount, alert_cost
-        As for ``total_cost``.
-
-    Returns
-    -------
-    float < 1
-        0: the policy costs as much as the cheaper trivial one. Negative: it costs more. The best
-        possible value is below 1, because alerts that find the frauds cost as well.
-
-    Raises
-    ------
-    ValueError
-        If a trivial policy costs nothing, and whenever ``total_cost`` raises it.
-
-    References
-    ----------
-    [B], savings.
-
-    Examples
-    --------
-    >>> savings([1, 1, 0, 0], [True, True, False, False], [50.0, 70.0, 20.0, 9.0], alert_cost=10.0)
-    0.5
-    """
-    cost = total_cost(y, alert, amount, alert_cost)
-    trivial = min(
-        total_cost(y, np.full(np.shape(y), every), amount, alert_cost) for every in (False, True)
-    )
-    if trivial == 0:
-        raise ValueError(
-            "alert_cost must be above 0 and y must have frauds with an amount above 0, got alert_cost "
-            f"{alert_cost} and a trivial policy that costs 0"
-        )
-    return 1 - cost / trivial
-
-
-def cost_threshold(amount: ArrayLike, alert_cost: float) -> Floats:
-    """Return for each payment the probability above which an alert costs less than no alert.
-
-    ::
-
-        probability * amount > alert_cost   <=>   probability > alert_cost / amount
-
-    Parameters
-    ----------
-    amount : array of shape (n,)
-        At least 0.
-    alert_cost : float >= 0
-        Cost of one alert.
-
-    Returns
-    -------
-    float array of shape (n,)
-        Above 1 if an alert never pays; infinite if the amount is 0. With true probabilities these
-        thresholds are the cheapest policy.
-
-    References
-    ----------
-    [E], equation 2, with the costs of ``total_cost``.
-
-    Examples
-    --------
-    >>> probability, amount = np.array([0.03, 0.03]), np.array([50.0, 500.0])
-    >>> (probability > cost_threshold(amount, alert_cost=5.0)).tolist()
-    [False, True]
-    """
-    amount = np.asarray(amount)
-    (amount,) = _numbers(amount, amount=amount)
-    _money(amount, alert_cost)
-    threshold = np.full(amount.shape, np.inf)
-    np.divide(alert_cost, amount, out=threshold, where=amount > 0)
-    return threshold
 
 
 def cost_curve(
@@ -479,8 +229,8 @@ def cost_curve(
 ) -> CostCurve:
     """Return the cost of each threshold on the probability, the same threshold for all payments.
 
-    Compare the lowest cost of the curve with that of ``cost_threshold``, which has a threshold for each
-    payment.
+    Compare the lowest cost of the curve with that of ``focalboost.decisions.decide``, which has a
+    threshold for each payment.
 
     Parameters
     ----------
@@ -493,7 +243,7 @@ def cost_curve(
     -------
     CostCurve
         Thresholds in ascending order, from the lowest probability (all payments are alerted) to infinity
-        (none is). Costs are those of ``total_cost``.
+        (none is). Costs are those of ``focalboost.metrics.total_cost``.
 
     Examples
     --------
@@ -552,7 +302,7 @@ def bootstrap_interval(
     -----
     The model stays the same in all draws, so the interval does not show what another training would
     change. With few groups, fewer than about 20, the interval is too narrow. Do not use it for
-    ``card_precision_top_k`` with ``remove_detected``: there a day depends on the days before.
+    ``focalboost.metrics.card_precision`` with ``remove_detected``: there a day depends on those before.
 
     References
     ----------
@@ -647,10 +397,10 @@ def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0
         raise ValueError(f"values_a must have shape (n,) with n >= 2, got {values_a.shape}")
     a, b = _numbers(values_a, values_a=values_a, values_b=values_b)
     _number("level", level, "(", 0, 1, ")")
-    mean = float((a - b).mean())
-    error = (a - b).std(ddof=1) / np.sqrt(len(a))
-    half = float(student.ppf((1 + level) / 2, len(a) - 1) * error)
-    return Difference(mean, mean - half, mean + half)
+    with warnings.catch_warnings():  # SciPy warns where all differences are equal
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = ttest_rel(a, b).confidence_interval(level)
+    return Difference(float((a - b).mean()), float(interval.low), float(interval.high))
 
 
 # ---- checks --------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def recall_at_budget(
     1.0
     """
     hits, positives, _ = _alerted(y, score, budget, sample_weight, groups)
-    return hits / positives
+    return _share(hits, positives)
 
 
 def precision_at_budget(
@@ -164,7 +164,7 @@ def precision_at_budget(
     Raises
     ------
     ValueError
-        As ``recall_at_budget``.
+        As ``recall_at_budget``, but no positive is needed.
 
     Examples
     --------
@@ -211,7 +211,7 @@ def recall_at_precision(
     positive = np.add.reduceat((weight * labels)[order], first).cumsum()
     # A sum of weights may fall short of the exact one by its rounding.
     reached = (total > 0) & (positive >= precision * total * (1 - 1e-12))
-    return float(positive[reached].max() / positive[-1]) if reached.any() else 0.0
+    return _share(float(positive[reached].max()) if reached.any() else 0.0, float(positive[-1]))
 
 
 def _check_precision(precision: Any) -> float:
@@ -253,7 +253,7 @@ def _alerted(
 def _scored(
     y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
-    """Return labels, scores and weights in double precision; a positive has weight."""
+    """Return labels, scores and weights in double precision."""
     values = np.asarray(to_numpy(score))
     if values.ndim != 1 or not len(values) or values.dtype.kind not in "biuf":
         raise ValueError(
@@ -265,11 +265,15 @@ def _scored(
     labels = to_numpy(_validation.labels(to_numpy(y), 2, values.shape)).astype(np.float64)
     weight = _validation.sample_weight(sample_weight, len(values), values)
     weights: Floats = np.ones(len(values)) if weight is None else np.asarray(weight)
-    if not (weights * labels).any():
-        raise ValueError(
-            "y must have at least one 1 with weight: the share of no positives is unknown"
-        )
     return labels, values, weights
+
+
+def _share(part: float, positives: float) -> float:
+    if positives == 0:
+        raise ValueError(
+            "y must have at least one 1 with weight, got none: its share is not defined"
+        )
+    return part / positives
 
 
 # ---- money and cards ----------------------------------------------------------------------------------

@@ -292,6 +292,80 @@ class TestMetrics:
             call()
 
 
+@pytest.mark.parametrize(
+    ("precision", "recall"), [(1.0, 0.25), (0.75, 0.75), (0.74, 0.75), (0.6, 0.75), (4 / 7, 1.0)]
+)
+def test_recall_at_precision(precision, recall):
+    # Precision from the top: 1, 1/2, 2/3, 3/4, 3/5, 3/6, 4/7
+    y = [1, 0, 1, 1, 0, 0, 1]
+    score = [7, 6, 5, 4, 3, 2, 1]
+    assert metrics.recall_at_precision(y, score, precision) == recall
+
+
+def test_recall_at_a_precision_that_no_threshold_reaches():
+    assert metrics.recall_at_precision([0, 1], [0.9, 0.8], 0.6) == 0
+    # A threshold alerts both payments of equal score, or none.
+    assert metrics.recall_at_precision([0, 1], [0.8, 0.8], 0.6) == 0
+
+
+def test_card_precision_top_k():
+    day = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    card = np.array(list("aabc" + "abcd"))
+    score = np.array([0.2, 0.9, 0.8, 0.7, 0.9, 0.1, 0.6, 0.5])
+    y = np.array([1, 0, 0, 1, 1, 0, 1, 0])
+    # Day 0, k = 2: a (.9, compromised by its other payment) and b (.8, genuine), 1/2. a is blocked.
+    # Day 1 without a: c (.6, compromised) and d (.5, genuine), 1/2. Day 1 with a: a and c, 2/2.
+    assert metrics.card_precision(y, score, day, card, 2) == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert metrics.card_precision(y, score, day, card, 2, remove_detected=False) == pytest.approx(
+        (1 / 2 + 2 / 2) / 2
+    )
+    # k = 1: a on day 0, c on day 1. k = 5: a and c on day 0, so day 1 has only genuine cards.
+    assert metrics.card_precision(y, score, day, card, 1) == 1
+    assert metrics.card_precision(y, score, day, card, 5) == pytest.approx((2 / 5 + 0 / 5) / 2)
+    shuffled = np.random.default_rng(0).permutation(8)
+    rows = (array[shuffled] for array in (y, score, day, card))
+    assert metrics.card_precision(*rows, 2) == pytest.approx(1 / 2)
+
+
+def test_card_precision_as_the_handbook_computes_it():
+    """The handbook's algorithm with pandas, on a table whose cards pay on several days."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    n, k = 3_000, 10
+    table = pd.DataFrame(
+        {
+            "day": rng.integers(8, size=n),
+            "card": rng.integers(200, size=n),
+            "y": (rng.random(n) < 0.05).astype(int),
+        }
+    )
+    table["score"] = table["y"] + rng.normal(size=n)
+    detected, precision = [], []
+    for _, today in table.groupby("day"):
+        cards = today[~today["card"].isin(detected)].groupby("card").max()
+        alerts = cards.sort_values("score", ascending=False).head(k)
+        hits = alerts.index[alerts["y"] == 1]
+        precision.append(len(hits) / k)
+        detected.extend(hits)
+    computed = metrics.card_precision(*(table[c] for c in ("y", "score", "day", "card")), k)
+    assert computed == pytest.approx(np.mean(precision))
+
+
+Y = np.array([1, 1, 0, 0, 1])
+AMOUNT = np.array([100.0, 4.0, 60.0, 10.0, 40.0])
+
+
+def test_cost_and_savings():
+    alert = np.array([True, False, True, False, False])
+    assert metrics.total_cost(Y, alert, AMOUNT, 5.0) == 2 * 5 + 4 + 40
+    # The trivial policies cost 144 (no alert) and 5 * 5 = 25 (all alerts).
+    assert metrics.savings(Y, alert, AMOUNT, 5.0) == pytest.approx(1 - 54 / 25)
+    # At 50 per alert they cost 144 (no alert) and 250 (all alerts).
+    assert metrics.savings(Y, alert, AMOUNT, 50.0) == pytest.approx(1 - (2 * 50 + 44) / 144)
+    assert metrics.savings(Y, Y == 1, AMOUNT, 5.0) == pytest.approx(1 - 15 / 25)
+    assert metrics.savings(Y, np.ones(5, bool), AMOUNT, 5.0) == 0
+
+
 class TestNames:
     @pytest.mark.parametrize(
         ("name", "expected"),

@@ -1,7 +1,7 @@
 """scikit-learn estimators: subclasses of XGBClassifier and LGBMClassifier that train the focal loss.
 
-CostSensitiveClassifier decides by what actions cost, with any classifier. Each is imported when first
-asked for, so that one host is enough.
+CostSensitiveClassifier decides by what actions cost, with any classifier; select_gamma chooses gamma.
+Each is imported when first asked for, so that one host is enough.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from focalboost.estimators._costs import CostSensitiveClassifier
+    from focalboost.estimators._gamma import select_gamma
     from focalboost.estimators._lightgbm import FocalLGBMClassifier
     from focalboost.estimators._xgboost import FocalXGBClassifier
 
-__all__ = ["CostSensitiveClassifier", "FocalLGBMClassifier", "FocalXGBClassifier"]
+__all__ = ["CostSensitiveClassifier", "FocalLGBMClassifier", "FocalXGBClassifier", "select_gamma"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,4 +30,8 @@ def __getattr__(name: str) -> Any:
         from focalboost.estimators._costs import CostSensitiveClassifier
 
         return CostSensitiveClassifier
+    if name == "select_gamma":
+        from focalboost.estimators._gamma import select_gamma
+
+        return select_gamma
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
