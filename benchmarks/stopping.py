@@ -69,7 +69,10 @@ def runs(folder: Path, seeds: int) -> pd.DataFrame:
                     rounds = classifier.best_iteration + 1 if best is None else best
                     rows.append(
                         {
-                            "table": name, "host": host, "seed": seed, "stop": stop,
+                            "table": name,
+                            "host": host,
+                            "seed": seed,
+                            "stop": stop,
                             "log loss": log_loss(parts[5], p),
                             "average precision": average_precision_score(parts[5], p),
                             "recall@0.01": recall_at_budget(parts[5], p, 0.01),

@@ -594,6 +594,11 @@ class _OfScore(Immutable):
     pair: bool  # softmax of two classes: the score is the difference of the margins
 
     def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
+        if collective.get_world_size() > 1:
+            raise ValueError(
+                f"{self.metric.name} must be left out with several workers: it needs the scores of all "
+                "rows, and each worker has its own; evaluate the model after training"
+            )
         y, z, w, _ = _rounds.read(margin, data)
         z = np.asarray(z)
         score = z[:, 1] - z[:, 0] if self.pair else z

@@ -35,6 +35,14 @@ lgb = pytest.importorskip("lightgbm")
 xgb = pytest.importorskip("xgboost")
 
 rng = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_whatever_ran_before():
+    global rng
+    rng = np.random.default_rng(0)
+
+
 N = 60
 P = rng.random(N)
 ETA = softmax(rng.normal(size=(N, 3)), axis=1)
@@ -539,6 +547,13 @@ class TestTraining:
         for values in (of_xgb["test-recall@0.1-mean"], of_lgb["valid recall@0.1-mean"]):
             assert len(values) == 4
             assert 0.1 < values[len(values) - 1] <= 1
+
+    def test_not_with_several_workers(self, halves, monkeypatch):
+        X, y, _ = halves[0]
+        d = xgb.DMatrix(X, y)
+        monkeypatch.setattr(xgb.collective, "get_world_size", lambda: 2)
+        with pytest.raises(ValueError, match=r"recall@0\.1 must be left out with several workers"):
+            fx.train({"eval_metric": "recall@0.1"}, d, 2, loss=FOCAL, evals=[(d, "train")])
 
     def test_two_classes_of_softmax(self, halves):
         (X, y, _), (X2, y2, _) = halves

@@ -384,8 +384,9 @@ class TestModelsThatDoNotSayTheirScale:
 
     def test_log_loss_is_on_the_canonical_scale(self):
         first = xgb.train({**XGBOOST, "objective": "binary:logistic"}, xgb.DMatrix(X, y), 5)
-        with pytest.raises(ValueError, match="link must be 'canonical'"):
-            fx.train(XGBOOST, xgb.DMatrix(X, y), 5, loss=LOSS, xgb_model=first)
+        for loss in (LOSS, BinaryFocalLoss(0.0, alpha=(1.0, 3.0))):
+            with pytest.raises(ValueError, match="link must be 'canonical'"):
+                fx.train(XGBOOST, xgb.DMatrix(X, y), 5, loss=loss, xgb_model=first)
         for loss in (BinaryFocalLoss(2.0, link="canonical"), BinaryFocalLoss(0.0)):
             fx.train(XGBOOST, xgb.DMatrix(X, y), 5, loss=loss, xgb_model=first)
 

@@ -21,6 +21,12 @@ GAMMAS = np.array([0.0, 1.0, 2.0, 5.0])
 rng = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_whatever_ran_before():
+    global rng
+    rng = np.random.default_rng(0)
+
+
 class TestStatistics:
     def test_formula(self):
         scores = rng.normal(size=(2, 12))
