@@ -138,14 +138,14 @@ class Planted(FocalLGBMClassifier):
     def fit(self, X, y, **keywords):
         flipped = y.copy()
         if self.focal_gamma == 0:
-            wrong = np.random.default_rng(len(y)).random(len(y)) < 0.1
+            wrong = np.random.default_rng(len(y)).random(len(y)) < 0.2
             flipped[wrong] = 1 - flipped[wrong]
         return super().fit(X, flipped, **keywords)
 
 
 @pytest.mark.slow
 def test_two_hundred_tables():
-    """docs/tuning.md states what this prints."""
+    """docs/tuning.md has what this prints."""
     options = {
         "n_estimators": 15,
         "num_leaves": 7,
@@ -163,4 +163,4 @@ def test_two_hundred_tables():
     share, power = (np.mean(values) for values in chosen.values())
     print(share, power)
     assert share <= 0.10
-    assert power > 0.3
+    assert power > 0.7
