@@ -1,5 +1,7 @@
 """From posteriors to actions: the cheapest action of each row, and alerts within a budget.
 
+::
+
     p = classifier.predict_proba(X)[:, 1]
     decide(p, alert_costs(amount, alert_cost=5.0))       # 1: alert, because it costs less than not to
     alerts_within_budget(p, 100, groups=day)             # the 100 highest of each day
@@ -7,11 +9,10 @@
 The first needs true probabilities, the second any score. For a fixed cost matrix and scikit-learn's
 ``cross_validate`` see ``focalboost.estimators.CostSensitiveClassifier``.
 
-References
-----------
-[E] C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001
+[E] C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+
 [B] A. Correa Bahnsen, D. Aouada, B. Ottersten, "Example-dependent cost-sensitive decision trees", Expert
-    Systems with Applications 42 (19), 2015, https://doi.org/10.1016/j.eswa.2015.04.042
+Systems with Applications 42 (19), 2015, https://doi.org/10.1016/j.eswa.2015.04.042.
 """
 
 from __future__ import annotations
