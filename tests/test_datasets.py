@@ -117,6 +117,12 @@ def test_features_follow_their_definitions(table):
             assert_allclose(column(table, name)[i], value, rtol=1e-6, err_msg=name)
 
 
+def test_amounts_are_those_that_the_examples_speak_of():
+    """Another simulation would be another table: its results are quoted in pages and notebooks."""
+    amount = make_fraud(20_000).X[:, 0]
+    assert_allclose(np.quantile(amount, [0.1, 0.5, 0.9, 0.99]), [5.99, 25.2, 102, 342], rtol=0.02)
+
+
 def test_no_feature_is_constant(table):
     for name in table.feature_names:
         assert len(np.unique(column(table, name))) > 1, name

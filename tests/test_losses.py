@@ -423,6 +423,15 @@ def test_the_expected_canonical_gradient_is_zero_at_the_posterior(loss):
     assert np.all(np.abs(sum(terms)) <= 1e-12 * sum(map(np.abs, terms)))
 
 
+@pytest.mark.parametrize("link", ["focal", "canonical"])
+def test_many_classes(link):
+    loss = SoftmaxFocalLoss(300, 2.0, link=link)
+    margin = np.zeros((2, 300))
+    assert_allclose(loss.posterior(margin), 1 / 300)
+    for derivative in loss.gradient_curvature([0, 299], margin):
+        assert derivative.shape == (2, 300)
+
+
 def test_missing_number_of_classes():
     with pytest.raises(TypeError, match="n_classes"):
         SoftmaxFocalLoss()

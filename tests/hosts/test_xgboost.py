@@ -845,6 +845,7 @@ class TestArrays:
             self.train(good, (fx.Arrays(X, y, -np.ones(len(y))), "v"))
         with pytest.raises(ValueError, match="evals must have names of their own"):
             self.train(good, (good, "v"), (good, "v"))
+        self.train(good, (good, "dtrain"))  # what errors call the training rows is not taken
         with pytest.raises(TypeError, match="v must be Arrays like the training data, got DMatrix"):
             self.train(good, (xgb.DMatrix(X, y), "v"))
 
