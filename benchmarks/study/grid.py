@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
+import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -191,7 +192,9 @@ def run(folder: Path, parts: Path, tables: list[str], processes: int, few: bool 
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as progress, ProcessPoolExecutor(processes) as pool:
+    # Fresh ones: a fork of a process whose OpenMP threads have run waits for them for ever.
+    new = multiprocessing.get_context("spawn")
+    with Progress(*columns) as progress, ProcessPoolExecutor(processes, new) as pool:
         task = progress.add_task("study", total=len(todo))
         futures = {pool.submit(run_group, g, folder, parts, few): g for g in todo}
         try:
