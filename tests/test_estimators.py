@@ -481,6 +481,8 @@ class TestLifeCycle:
         assert_array_equal(loaded.predict(X), fitted.predict(X))
         assert_array_equal(loaded.classes_, fitted.classes_)
         assert (loaded.loss_, loaded.focal_gamma) == (fitted.loss_, 3.0)
+        if cls is FocalLGBMClassifier:
+            assert loaded.objective_ == ("multiclass" if many else "binary")
         loaded.set_params(n_estimators=20, n_jobs=1, learning_rate=0.3, **QUIET[cls]).fit(X, names)
         assert_allclose(loaded.predict_proba(X), fitted.predict_proba(X), atol=1e-6)
 
@@ -802,11 +804,12 @@ class TestRefusals:
         with pytest.raises(ValueError, match="eval_class_weight must be a list of 1"):
             make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_class_weight=[])
 
-    @pytest.mark.parametrize("metric", ["kullback_leibler", "rmse", "f1", "nonsense"])
+    @pytest.mark.parametrize("metric", ["kullback_leibler", "rmse", "f1", "acc", "nonsense"])
     def test_metrics_of_lightgbm(self, metric, binary):
         X, y = binary
-        with pytest.raises(ValueError, match=f"eval_metric must be .*got '{metric}'"):
-            make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_metric=metric)
+        for given in (metric, ["logloss", metric]):
+            with pytest.raises(ValueError, match=f"eval_metric must be .*got '{metric}'"):
+                make(FocalLGBMClassifier).fit(X, y, eval_set=[(X, y)], eval_metric=given)
 
     def test_metrics_of_xgboost(self, binary):
         X, y = binary
