@@ -773,8 +773,9 @@ class TestCostSensitiveClassifier:
         assert_array_equal(found, model.classes_[decisions.decide(eta, each)])
         with pytest.raises(ValueError, match="costs must have shape"):
             two.predict(X, costs=np.zeros((2, 2)))
-        with pytest.raises(ValueError, match="y must have labels among"):
-            two.score(X, np.full(400, "new"))
+        for label in ("absent", "new", "zzz"):
+            with pytest.raises(ValueError, match=f"y must have labels among .*, got '{label}'"):
+                two.score(X, np.full(400, label))
 
     @pytest.mark.filterwarnings("ignore:Metadata Routing is experimental")
     def test_costs_and_weights_are_routed(self, binary):

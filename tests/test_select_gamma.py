@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from focalboost.estimators import select_gamma
-from focalboost.estimators._gamma import _select
+from focalboost.estimators._gamma import _holm, _select
 from tests.classifiers import both, make
 
 pytest.importorskip("lightgbm")
@@ -46,6 +46,11 @@ class TestStatistics:
         of_many = _select(np.arange(32.0), many, 0.05, 0.95, "score")
         assert alone.gamma == 1
         assert_allclose(of_many.table["p"][1], 31 * alone.table["p"][1])
+
+    def test_holm(self):
+        """Each of m p values times the number of those that are not smaller, and never falling."""
+        assert_allclose(_holm(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
+        assert_allclose(_holm(np.array([0.6, 0.001, 0.5, 0.02])), [1, 0.004, 1, 0.06])
 
     def test_the_best_of_those_that_are_better(self):
         zero = rng.normal(size=20)
