@@ -61,12 +61,12 @@ TESTS = {
     "estimators/_metrics": ESTIMATORS,
     "estimators/_posterior": f"{ESTIMATORS} tests/test_onnx.py",
     "estimators/_xgboost": ESTIMATORS,
-    "lightgbm": "tests/hosts/test_lightgbm.py tests/test_faults.py",
+    "lightgbm": "tests/hosts/test_lightgbm.py tests/test_decisions.py tests/test_faults.py",
     "losses": f"{LOSSES} tests/test_curvature.py",
     "metrics": f"tests/test_metrics.py tests/test_decisions.py {HOSTS}",
     "onnx": "tests/test_onnx.py",
     "plotting": "tests/test_plotting.py",
-    "xgboost": "tests/hosts/test_xgboost.py tests/test_faults.py",
+    "xgboost": "tests/hosts/test_xgboost.py tests/test_decisions.py tests/test_faults.py",
 }
 
 # "|" in annotations is never evaluated.

@@ -531,6 +531,17 @@ class TestTraining:
             assert curve[i] == metrics.recall_at_budget(y2, margin, 0.05, w2)
         assert set(results["valid_0"]) == {"auc", "recall@0.05", "focal_loss"}
 
+    def test_first_of_two_names_of_a_parameter_counts(self, halves):
+        """As in LightGBM, whose name is "metric"; the others are aliases."""
+        X, y, _ = halves[0]
+        for params in (
+            {"metrics": "recall@0.1", "metric": "auc"},
+            {"metric": "auc", "metrics": "recall@0.1"},
+        ):
+            found = fl.cv({**LIGHTGBM, **params}, lgb.Dataset(X, y), 2, loss=FOCAL, nfold=2)
+            assert "valid auc-mean" in found
+            assert "valid recall@0.1-mean" not in found
+
     def test_cv(self, halves):
         X, y, _ = halves[0]
         of_xgb = fx.cv(

@@ -432,6 +432,12 @@ def test_many_classes(link):
         assert derivative.shape == (2, 300)
 
 
+def test_defaults_are_those_of_the_paper():
+    """Lin et al. find gamma = 2 best, and write the loss without alpha first."""
+    assert BinaryFocalLoss() == BinaryFocalLoss(2.0, None, "focal")
+    assert SoftmaxFocalLoss(3) == SoftmaxFocalLoss(3, 2.0, None, "focal")
+
+
 def test_missing_number_of_classes():
     with pytest.raises(TypeError, match="n_classes"):
         SoftmaxFocalLoss()
