@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from focalboost import _validation
+from focalboost._namespace import to_numpy
 
 __all__ = [
     "alert_costs",
@@ -216,7 +217,7 @@ def alerts_within_budget(
     >>> alerts_within_budget([0.9, 0.1, 0.8, 0.7], 1, groups=["Mon", "Mon", "Tue", "Tue"])
     array([ True, False,  True, False])
     """
-    values, group = _scored(score, groups)
+    values, group = scored(score, groups)
     sizes = np.bincount(group)
     allowed = whole_alerts(budget, sizes)
     if not allowed.any():
@@ -262,7 +263,7 @@ def threshold_for_budget(score: ArrayLike, budget: float, groups: ArrayLike | No
     >>> threshold_for_budget([0.9, 0.1, 0.8, 0.7], 1, groups=["Mon", "Mon", "Tue", "Tue"])
     0.8
     """
-    values, group = _scored(score, groups)
+    values, group = scored(score, groups)
     # A share of the period is a share of each day.
     sizes = np.array([len(values)]) if check_budget(budget) < 1 else np.bincount(group)
     allowed = int(whole_alerts(budget, sizes).sum())
@@ -290,15 +291,20 @@ def whole_alerts(budget: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     if budget < 1:
         # 0.29 * 100 is 28.999999999999996.
         return np.floor(np.round(budget * sizes, 9)).astype(np.int64)
-    if budget > sizes.max():
-        raise ValueError(
-            f"budget must be at most the number of rows, {_sizes(sizes)}, got {budget!r}"
-        )
+    check_fits(budget, sizes)
     return np.minimum(int(budget), sizes)
 
 
-def _sizes(sizes: NDArray[np.int64]) -> str:
-    return f"{sizes[0]}" if len(sizes) == 1 else f"at most {sizes.max()} in a group"
+def check_fits(budget: float, sizes: NDArray[Any]) -> None:
+    """Check that a number of alerts is at most the number of rows, or weight, of the largest group."""
+    if budget >= 1 and budget > sizes.max():
+        raise ValueError(
+            f"budget must be at most the number of rows, {_sizes(sizes)}, got {budget!r}"
+        )
+
+
+def _sizes(sizes: NDArray[Any]) -> str:
+    return f"{sizes[0]:g}" if len(sizes) == 1 else f"at most {sizes.max():g} in a group"
 
 
 def group_codes(groups: ArrayLike, n: int) -> NDArray[np.int64]:
@@ -324,7 +330,7 @@ def _is_missing(value: Any) -> bool:
         return True
 
 
-def _scored(score: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, NDArray[np.int64]]:
+def scored(score: ArrayLike, groups: ArrayLike | None = None) -> tuple[Floats, NDArray[np.int64]]:
     """Return finite scores and group codes."""
     values = _finite("score", score)
     if values.ndim != 1 or not len(values):
@@ -336,7 +342,7 @@ def _scored(score: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, NDArray
 
 def _finite(name: str, values: ArrayLike) -> Floats:
     """Return real, finite numbers in double precision."""
-    array = np.asarray(values)
+    array = np.asarray(to_numpy(values))
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}")
     bad = ~np.isfinite(array)

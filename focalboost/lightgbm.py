@@ -559,7 +559,7 @@ def _fevals(loss: FocalLoss, host: dict[str, Any], feval: Any) -> list[Callable[
     fevals: list[Any] = []
     if "multi_error" in given:
         fevals.append(_MultiError(int(host.get("multi_error_top_k", 1))))
-    fevals += [_OfScore(metric, loss.n_outputs == 2) for metric in ours.values() if metric]
+    fevals += [_OfScore(metric, loss) for metric in ours.values() if metric]
     return [*fevals, *metrics.with_users(Metric(loss), feval)]
 
 
@@ -568,10 +568,10 @@ class _OfScore:
     """A metric with a name like "recall@0.01", as a feval of margins."""
 
     metric: metrics.Named
-    pair: bool  # softmax of two classes: the score is the difference of the margins
+    loss: FocalLoss
 
     def __call__(self, margin: Any, data: lgb.Dataset) -> tuple[str, float, bool]:
-        score = margin[:, 1] - margin[:, 0] if self.pair else margin
+        score = metrics.ranking(self.loss, margin)
         value = self.metric.value(_label(data), score, _weight(data))
         return self.metric.name, value, True
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from focalboost import _validation
 from focalboost._immutable import Immutable
 from focalboost._namespace import namespace, to_numpy
-from focalboost.decisions import check_budget, group_codes
+from focalboost.decisions import check_budget, check_fits, group_codes, scored
 from focalboost.losses import FocalLoss
 
 Floats = NDArray[np.float64]
@@ -202,7 +202,8 @@ def recall_at_precision(
     >>> recall_at_precision([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1], 0.6)
     1.0
     """
-    labels, values, weight = _scored(y, score, sample_weight)
+    values, _ = scored(score)
+    labels, weight = _weighed(y, sample_weight, values)
     precision = _check_precision(precision)
     _, start = np.unique(-values, return_index=True)
     order = np.argsort(-values, kind="stable")
@@ -229,14 +230,11 @@ def _alerted(
     groups: ArrayLike | None,
 ) -> tuple[float, float, float]:
     """Return the weights of alerted positives, of positives and of alerts."""
-    labels, values, weight = _scored(y, score, sample_weight)
+    values, group = scored(score, groups)
+    labels, weight = _weighed(y, sample_weight, values)
     budget = check_budget(budget)
-    n = len(values)
-    group = np.zeros(n, dtype=np.int64) if groups is None else group_codes(groups, n)
     rows = np.bincount(group, weights=weight)
-    if budget >= 1 and budget > rows.max():
-        most = f"at most {rows.max():g} in a group" if len(rows) > 1 else f"{rows.max():g}"
-        raise ValueError(f"budget must be at most the number of rows, {most}, got {budget!r}")
+    check_fits(budget, rows)
     capacity = budget * rows if budget < 1 else np.minimum(budget, rows)
     order = np.lexsort((-values, group))
     changes = (np.diff(group[order]) != 0) | (np.diff(values[order]) != 0)
@@ -250,22 +248,13 @@ def _alerted(
     return float((positive * share).sum()), float(positive.sum()), float(capacity.sum())
 
 
-def _scored(
-    y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None
-) -> tuple[Floats, Floats, Floats]:
-    """Return labels, scores and weights in double precision."""
-    values = np.asarray(to_numpy(score))
-    if values.ndim != 1 or not len(values) or values.dtype.kind not in "biuf":
-        raise ValueError(
-            f"score must be real numbers of shape (n,) with n > 0, got {values.dtype} {values.shape}"
-        )
-    values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"score must be finite, got {values[~np.isfinite(values)][0]}")
+def _weighed(
+    y: ArrayLike, sample_weight: ArrayLike | None, values: Floats
+) -> tuple[Floats, Floats]:
+    """Return labels and weights of rows with these scores, in double precision."""
     labels = to_numpy(_validation.labels(to_numpy(y), 2, values.shape)).astype(np.float64)
     weight = _validation.sample_weight(sample_weight, len(values), values)
-    weights: Floats = np.ones(len(values)) if weight is None else np.asarray(weight)
-    return labels, values, weights
+    return labels, np.ones(len(values)) if weight is None else np.asarray(weight)
 
 
 def _share(part: float, positives: float) -> float:
@@ -444,7 +433,8 @@ def card_precision(
     >>> card_precision([1, 0, 1, 1], [0.9, 0.8, 0.9, 0.1], [0, 0, 1, 1], [7, 7, 7, 8], k=1)
     1.0
     """
-    labels, values, _ = _scored(y, score, None)
+    values, _ = scored(score)
+    labels, _ = _weighed(y, None, values)
     k = _validation.integer("k", k, 1)
     days, cards = (group_codes(g, len(values)) for g in (day, card))
     blocked = np.zeros(cards.max() + 1, dtype=bool)
@@ -486,6 +476,11 @@ class Named(Immutable):
             return self.function(y, scores, sample_weight=sample_weight)
         each = zip(np.asarray(to_numpy(y)).T, scores.T, strict=True)
         return float(np.mean([self.function(t, s, sample_weight=sample_weight) for t, s in each]))
+
+
+def ranking(loss: FocalLoss, margin: Any) -> Any:
+    """Return what rows are ranked by: the margin; of softmax with two classes, their difference."""
+    return margin[:, 1] - margin[:, 0] if loss.n_outputs == 2 else margin
 
 
 def named(name: Any, n_classes: int = 2) -> Named | None:

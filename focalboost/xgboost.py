@@ -591,7 +591,7 @@ class _OfScore(Immutable):
     """A metric with a name like "recall@0.01", as a custom_metric of margins."""
 
     metric: metrics.Named
-    pair: bool  # softmax of two classes: the score is the difference of the margins
+    loss: FocalLoss
 
     def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
         if collective.get_world_size() > 1:
@@ -600,8 +600,7 @@ class _OfScore(Immutable):
                 "rows, and each worker has its own; evaluate the model after training"
             )
         y, z, w, _ = _rounds.read(margin, data)
-        z = np.asarray(z)
-        score = z[:, 1] - z[:, 0] if self.pair else z
+        score = metrics.ranking(self.loss, np.asarray(z))
         return self.metric.name, self.metric.value(like_margin(y, score.shape), score, w)
 
 
@@ -612,7 +611,7 @@ def _take_named(params: dict[str, Any], loss: FocalLoss) -> list[_OfScore]:
     found = {name: metrics.named(name, max(2, loss.n_outputs)) for name in names}
     if any(found.values()):
         params["eval_metric"] = [name for name in names if found[name] is None]
-    return [_OfScore(metric, loss.n_outputs == 2) for metric in found.values() if metric]
+    return [_OfScore(metric, loss) for metric in found.values() if metric]
 
 
 def check_direction(callbacks: Sequence[Any], larger: set[str], last: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -223,6 +223,21 @@ def eta_of(method: Method, loss: Any, margin: np.ndarray) -> np.ndarray:
     return two_columns(expit(margin) if margin.ndim == 1 else softmax(margin, axis=1))
 
 
+def start_of(method: Method, loss: Any, y: np.ndarray, k: int) -> Any:
+    """Return the margin where training starts: a number, or one per class."""
+    return loss.intercept(y) if method.start else np.zeros(() if k == 2 else k)
+
+
+def for_rows(start: Any, n: int) -> np.ndarray:
+    """Return that margin for each of n rows."""
+    return np.array(np.broadcast_to(start, (n, *np.shape(start))))
+
+
+def largest(leaves: Iterable[str], rate: float) -> float:
+    """Return the largest of these leaf values, per unit of the learning rate."""
+    return max((abs(float(value)) for value in leaves), default=np.nan) / rate
+
+
 def lightgbm(
     method: Method,
     params: dict[str, Any],
@@ -249,10 +264,9 @@ def lightgbm(
         posterior = two_columns
     else:
         loss = loss_of(method, y, k)
-        start = loss.intercept(y) if method.start else np.zeros(() if k == 2 else k)
+        start = start_of(method, loss, y, k)
         for data, n in ((d, len(y)), (valid, len(y_valid))):
-            margins = np.broadcast_to(start, (n,) if k == 2 else (n, k))
-            data.set_init_score(np.asfortranarray(margins))
+            data.set_init_score(np.asfortranarray(for_rows(start, n)))
         scale = 1.0 if k == 2 else k / (k - 1)
         rule = RULES[method.rule]
 
@@ -278,19 +292,15 @@ def lightgbm(
     )
     seconds = time.perf_counter() - begin
     curves = {name: np.array(next(iter(history[name].values()))) for name in names}
-    leaves = re.findall(
-        r"^leaf_value=(.*)$", booster.model_to_string(num_iteration=-1), re.MULTILINE
-    )
-    values = np.concatenate([np.array(line.split(), dtype=float) for line in leaves])
-    if method.gamma is None:  # the first tree has the average in it
-        values = np.concatenate(
-            [np.array(x.split(), dtype=float) for x in leaves[k if k > 2 else 1 :]]
-        )
+    text = booster.model_to_string(num_iteration=-1)
+    trees = re.findall(r"^leaf_value=(.*)$", text, re.MULTILINE)
+    # The library's own loss has the average in its first trees.
+    with_average = 0 if method.gamma is not None else k if k > 2 else 1
     return Fit(
         lambda rows, n: posterior(booster.predict(rows, num_iteration=n)),
         curves.get("train", np.zeros(0)),
         curves["valid"],
-        float(np.abs(values).max() / params.get("learning_rate", 0.1)),
+        largest(" ".join(trees[with_average:]).split(), params.get("learning_rate", 0.1)),
         seconds,
     )
 
@@ -318,9 +328,9 @@ def xgboost(
         posterior = two_columns
     else:
         loss = loss_of(method, y, k)
-        start = loss.intercept(y) if method.start else np.zeros(() if k == 2 else k)
+        start = start_of(method, loss, y, k)
         for data, n in ((d, len(y)), (valid, len(y_valid))):
-            data.set_base_margin(np.array(np.broadcast_to(start, (n,) if k == 2 else (n, k))))
+            data.set_base_margin(for_rows(start, n))
         scale = 1.0 if k == 2 else 2.0
         rule = RULES[method.rule]
 
@@ -355,18 +365,16 @@ def xgboost(
     def predict(rows: np.ndarray, n: int) -> np.ndarray:
         data = xgb.DMatrix(rows, nthread=1)
         if start is not None:
-            shape = (len(rows),) if k == 2 else (len(rows), k)
-            data.set_base_margin(np.array(np.broadcast_to(start, shape)))
+            data.set_base_margin(for_rows(start, len(rows)))
         margin = booster.predict(data, output_margin=start is not None, iteration_range=(0, n))
         return posterior(margin)
 
-    dumped = booster.get_dump()
-    values = [float(x) for tree in dumped for x in re.findall(r"leaf=([^,\n]+)", tree)]
+    leaves = re.findall(r"leaf=([^,\n]+)", "\n".join(booster.get_dump()))
     return Fit(
         predict,
         np.array(next(iter(history.get("train", {"": []}).values()))),
         np.array(next(iter(history["valid"].values()))),
-        float(np.abs(values).max() / params.get("eta", 0.3)),
+        largest(leaves, params.get("eta", 0.3)),
         seconds,
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scikit_posthocs
 from scipy.stats import bootstrap, norm
+from statsmodels.stats.multitest import multipletests
 
 from benchmarks.study.methods import GAMMAS, RULES, TUNED
 
@@ -32,6 +33,11 @@ class Cells:
             collapse=frame["ap"] < 0.5 * best,
             several=frame["slope"].isna().groupby(frame["table"]).transform("all"),
         )
+
+    def of(self, setting: str, host: str, method: str) -> pd.DataFrame:
+        """Return the cells of a method, of all tables and splits."""
+        chosen = (self.frame["setting"] == setting) & (self.frame["host"] == host)
+        return self.frame[chosen & (self.frame["method"] == method)]
 
     def wide(
         self, setting: str, host: str, measure: str, tables: Iterable[str] | None = None
@@ -118,11 +124,7 @@ def p_value(values: np.ndarray) -> float:
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """Return Holm's adjusted p values."""
-    order = np.argsort(p)
-    adjusted = np.maximum.accumulate(np.asarray(p)[order] * (len(p) - np.arange(len(p))))
-    found = np.empty(len(p))
-    found[order] = np.minimum(adjusted, 1)
-    return found
+    return np.asarray(multipletests(p, method="holm")[1])
 
 
 def line(cells: Sequence[str]) -> str:
@@ -187,11 +189,7 @@ def curvature_at_defaults(cells: Cells) -> str:
             if gamma == 2:
                 names[0] = ("c = 16", "focal, gamma 2")
             for rule, name in [("log loss", NATIVE), *names] if gamma == 0 else names:
-                chosen = cells.frame[
-                    (cells.frame["setting"] == "defaults")
-                    & (cells.frame["host"] == host)
-                    & (cells.frame["method"] == name)
-                ]
+                chosen = cells.of("defaults", host, name)
                 rows.append(
                     (
                         *(host, str(gamma), rule),
@@ -382,11 +380,7 @@ def cures(cells: Cells) -> str:
     ]
     rows = []
     for name in names:
-        chosen = cells.frame[
-            (cells.frame["setting"] == "defaults")
-            & (cells.frame["host"] == "LightGBM")
-            & (cells.frame["method"] == name)
-        ]
+        chosen = cells.of("defaults", "LightGBM", name)
         loss, ap = (
             cells.difference("defaults", "LightGBM", m, name, NATIVE) for m in ("log_loss", "ap")
         )
@@ -463,11 +457,7 @@ def calibration(cells: Cells) -> str:
                 "focal, gamma 2",
                 "canonical, gamma 2",
             ):
-                chosen = cells.frame[
-                    (cells.frame["setting"] == setting)
-                    & (cells.frame["host"] == host)
-                    & (cells.frame["method"] == name)
-                ]
+                chosen = cells.of(setting, host, name)
                 brier = cells.difference(setting, host, "brier", name, NATIVE)
                 recall = cells.difference(setting, host, "recall_1pct", name, NATIVE)
                 seconds = cells.difference(setting, host, "seconds", name, NATIVE)

@@ -1,7 +1,7 @@
 // Gradient and curvature of all rows in one pass on a CUDA device: the formulas of formulas.hpp, one thread a row.
-// cuda.py compiles it when it is first used, and sets FOCAL_HALVES, FOCAL_POLICY and FOCAL_STAGED. Margins and results are float32,
-// in C order. With -fmad=false it rounds as a CPU with fma does, except that CuPy's options make subnormal
-// results 0. Labels and weights are checked before they are uploaded; margins are checked here.
+// cuda.py compiles it when it is first used, and sets FOCAL_HALVES, FOCAL_POLICY and FOCAL_STAGED. Margins and
+// results are float32, in C order. With -fmad=false it rounds as a CPU with fma does, except that CuPy's options
+// make subnormal results 0. Labels and weights are checked before they are uploaded; margins are checked here.
 
 #include "formulas.hpp"
 

@@ -6,6 +6,7 @@ Each is imported when first asked for, so that one host is enough.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,21 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["CostSensitiveClassifier", "FocalLGBMClassifier", "FocalXGBClassifier", "select_gamma"]
 
 
+_PLACES = {
+    "CostSensitiveClassifier": "_costs",
+    "FocalLGBMClassifier": "_lightgbm",
+    "FocalXGBClassifier": "_xgboost",
+    "select_gamma": "_gamma",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "FocalXGBClassifier":
-        from focalboost.estimators._xgboost import FocalXGBClassifier
-
-        return FocalXGBClassifier
-    if name == "FocalLGBMClassifier":
-        from focalboost.estimators._lightgbm import FocalLGBMClassifier
-
-        return FocalLGBMClassifier
-    if name == "CostSensitiveClassifier":
-        from focalboost.estimators._costs import CostSensitiveClassifier
-
-        return CostSensitiveClassifier
-    if name == "select_gamma":
-        from focalboost.estimators._gamma import select_gamma
-
-        return select_gamma
+    if name in _PLACES:
+        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -157,10 +157,9 @@ def select_gamma(
 def _select(
     gammas: Floats, scores: Floats, share: float, confidence: float, name: str
 ) -> GammaSelection:
-    """Test every gamma against 0, and choose; ``share`` is n_test / n_train."""
-    zero = int(np.flatnonzero(gammas == 0)[0])
-    others = np.flatnonzero(gammas > 0)
-    d = scores[others] - scores[zero]
+    """Test every gamma against the first, which is 0, and choose; ``share`` is n_test / n_train."""
+    others = gammas[1:]
+    d = scores[1:] - scores[0]
     n = d.shape[1]
     error = np.sqrt((1 / n + share) * d.var(axis=1, ddof=1))
     mean = d.mean(axis=1)
@@ -172,7 +171,7 @@ def _select(
     sure = f"{confidence:.0%}".replace("%", " %")
     if len(better):
         best = better[np.argmax(mean[better])]
-        chosen = float(gammas[others[best]])
+        chosen = float(others[best])
         sentence = (
             f"Use gamma {chosen:g}: its {name} is higher than that of gamma 0 by {mean[best]:.3g}, with "
             f"{sure} confidence among {len(others)} tried (p = {p[best]:.2g})."
@@ -185,10 +184,7 @@ def _select(
         )
     columns = {"difference": mean, "standard error": error, "p": p}
     table = {"gamma": gammas.tolist(), "mean": scores.mean(axis=1).tolist()}
-    for column, values in columns.items():
-        whole = np.full(len(gammas), np.nan)
-        whole[others] = values
-        table[column] = whole.tolist()
+    table |= {column: [np.nan, *values.tolist()] for column, values in columns.items()}
     return GammaSelection(chosen, table, scores, sentence, name)
 
 
