@@ -32,7 +32,8 @@ exclude_patterns = ["_build"]
 nb_execution_mode = "off"
 nb_merge_streams = True
 _here = Path(__file__).parent
-(_here / "notebooks").mkdir(exist_ok=True)
+shutil.rmtree(_here / "notebooks", ignore_errors=True)  # one may have been renamed
+(_here / "notebooks").mkdir()
 for notebook in (_here.parent / "examples").glob("*.ipynb"):
     shutil.copy(notebook, _here / "notebooks")
 

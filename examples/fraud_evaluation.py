@@ -2,7 +2,7 @@
 
 The notebooks of this folder import this module:
 
-    from fraud_evaluation import cost_curve, days, known_card, split_by_time
+    from fraud_evaluation import cost_curve, days, known_card, read_payments, split_by_time
 
 Recall and precision of alerts, costs and savings are in ``focalboost.metrics``, decisions in
 ``focalboost.decisions``.
@@ -23,12 +23,14 @@ References
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import ttest_rel
+from scipy.stats import bootstrap, ttest_rel
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -57,6 +59,54 @@ class Difference(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+# ---- a file of payments --------------------------------------------------------------------------
+
+
+def read_payments(
+    path: str | Path, target: str, time: str | None = None
+) -> tuple[pd.DataFrame, Ints, Ints]:
+    """Read a table of payments, one row each.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV or parquet file.
+    target : str
+        Its column of 0 (genuine) and 1 (fraud).
+    time : str, optional
+        Its column of dates, or of numbers of days. None: the rows are in order of time, and are spread
+        evenly over 120 days.
+
+    Returns
+    -------
+    X : DataFrame of float32
+        The other columns, in order of time. Text and categories become numbers, missing values NaN.
+    y : int64 array of shape (n,)
+    day : int64 array of shape (n,)
+        As of ``days``.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a label is not 0 or 1, or a time cannot be read.
+    """
+    table = pd.read_parquet(path) if str(path).endswith(".parquet") else pd.read_csv(path)
+    for column in (target, *([time] if time is not None else [])):
+        if column not in table:
+            raise ValueError(f"{Path(path).name} has no column {column!r}, only {list(table)}")
+    when: Any = np.linspace(0, 119, len(table))
+    if time is not None:
+        if not pd.api.types.is_numeric_dtype(table[time]):
+            table[time] = pd.to_datetime(table[time])
+        table = table.sort_values(time, kind="stable", ignore_index=True)
+        when = table.pop(time).to_numpy()
+    y = _labels(table.pop(target).to_numpy())
+    for name in table.columns[~table.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        codes = pd.factorize(table[name], sort=True)[0]
+        table[name] = np.where(codes < 0, np.nan, codes)
+    return table.astype(np.float32), y, days(when)
 
 
 # ---- time ----------------------------------------------------------------------------------------
@@ -322,44 +372,41 @@ def bootstrap_interval(
     _whole("n", n, 2)
     _number("level", level, "(", 0, 1, ")")
     _whole("seed", seed, 0)
-    rng = np.random.default_rng(seed)
-    draws = _draw_rows(columns, n, rng) if groups is None else _draw_groups(columns, groups, n, rng)
-    values = [metric(*drawn) for drawn in draws]
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"metric must be finite, got {values[int(np.argmin(np.isfinite(values)))]}"
-        )
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _draw_rows(
-    columns: list[NDArray[Any]], n: int, rng: np.random.Generator
-) -> Iterator[list[NDArray[Any]]]:
-    """Yield n draws of single payments."""
     m = len(columns[0])
-    for _ in range(n):
-        rows = rng.integers(m, size=m)
-        yield [column[rows] for column in columns]
+    if groups is None:
+        units = m
+        renumber = [False] * len(columns)
+    else:
+        (groups,) = _shaped(np.empty(m), groups=groups)
+        _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        units = len(sizes)
+        if units < 2:
+            raise ValueError(f"groups must have at least two values, got {units}")
+        members = np.split(np.argsort(which, kind="stable"), np.cumsum(sizes)[:-1])
+        renumber = [np.array_equal(column, groups) for column in columns]
 
-
-def _draw_groups(
-    columns: list[NDArray[Any]], groups: ArrayLike, n: int, rng: np.random.Generator
-) -> Iterator[list[NDArray[Any]]]:
-    """Yield n draws of whole groups; a column that equals ``groups`` gets new numbers."""
-    (groups,) = _shaped(np.empty(len(columns[0])), groups=groups)
-    _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
-        raise ValueError(f"groups must have at least two values, got {len(sizes)}")
-    members = np.split(np.argsort(which, kind="stable"), np.cumsum(sizes)[:-1])
-    renumber = [np.array_equal(column, groups) for column in columns]
-    for _ in range(n):
-        chosen = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[i] for i in chosen])
-        number = np.repeat(np.arange(len(chosen)), sizes[chosen])
-        yield [
-            number if new else column[rows] for column, new in zip(columns, renumber, strict=True)
+    def of_draw(chosen: Ints) -> float:
+        rows = chosen if groups is None else np.concatenate([members[i] for i in chosen])
+        drawn = [
+            np.repeat(np.arange(len(chosen)), sizes[chosen]) if new else column[rows]
+            for column, new in zip(columns, renumber, strict=True)
         ]
+        value = metric(*drawn)
+        if not np.isfinite(value):
+            raise ValueError(f"metric must be finite, got {value}")
+        return value
+
+    found = bootstrap(
+        (np.arange(units),),
+        of_draw,
+        n_resamples=n,
+        batch=1,
+        vectorized=False,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0.95) -> Difference:

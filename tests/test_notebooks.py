@@ -8,7 +8,10 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from focalboost.datasets import make_fraud
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -162,7 +165,8 @@ def test_committed_form(path):
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}
     for cell in notebook["cells"]:
-        assert set(cell["metadata"]) <= {"tags"}
+        folded = {"jupyter": {"source_hidden": True}, "tags": ["hide-input"]}  # in Jupyter; in docs
+        assert cell["metadata"] == folded or set(cell["metadata"]) <= {"tags"}
         written = [text(cell["source"])]
         if cell["cell_type"] == "code":
             written += texts(cell)
@@ -202,6 +206,34 @@ def test_runs_in_small(path, tmp_path, monkeypatch):
         str(path),
         str(output),
         parameters={name: value for name, value in SMALL.items() if name in known},
+        cwd=str(EXAMPLES),
+        kernel_name="python3",
+        progress_bar=False,
+        execution_timeout=300,
+    )
+    assert flaws(read(output)) == []
+
+
+@pytest.mark.skipif(
+    os.environ.get("FOCALBOOST_KERNEL") == "numpy", reason="the notebooks run with the kernel"
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_decisions_on_a_file(tmp_path):
+    """Notebook 5 on another file: other names, text among the features, rows in any order."""
+    papermill = pytest.importorskip("papermill")
+    for name in ("ipykernel", "shap"):
+        pytest.importorskip(name)
+    table = make_fraud(5_000, fraud_rate=0.05, seed=3)
+    payments = table.frame().rename(columns={"amount": "euro", "fraud": "is fraud"})
+    payments["shop"] = np.where(payments["euro"] > 50, "dear", "cheap")
+    path = tmp_path / "payments.csv"
+    payments.sample(frac=1, random_state=0).to_csv(path, index=False)
+    output = tmp_path / "run.ipynb"
+    own = {"DATA": str(path), "TARGET": "is fraud", "AMOUNT": "euro", "TIME": "time"}
+    papermill.execute_notebook(
+        str(EXAMPLES / "5_decisions.ipynb"),
+        str(output),
+        parameters=own | {"N_SEEDS": 2, "N_ROUNDS": 10},
         cwd=str(EXAMPLES),
         kernel_name="python3",
         progress_bar=False,
