@@ -11,16 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from focalboost import _validation
 
 
-def class_frequencies(
-    y: NDArray[Any], sample_weight: NDArray[np.floating] | None, n_classes: int
+def class_weights(
+    y: NDArray[np.int64], sample_weight: NDArray[np.floating] | None, n_classes: int
 ) -> NDArray[np.float64]:
-    """Return the weighted share of each class; two classes at least must have weight.
+    """Return the sum of the weights of each class, in double precision, as the hosts add them up."""
+    return np.bincount(y, weights=sample_weight, minlength=n_classes).astype(np.float64)
 
-    Weights are summed in double precision, as the hosts do for their own starting value.
-    """
-    if y.size == 0:
-        raise ValueError("labels must not be empty: the intercept of no data is not defined")
-    total = np.bincount(y, weights=sample_weight, minlength=n_classes).astype(np.float64)
+
+def class_frequencies(total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each class in such sums; two classes at least must have weight."""
     present = np.flatnonzero(total)
     if present.size < 2:
         only = f"class {present[0]}" if present.size else "no class"
@@ -85,6 +84,11 @@ def balanced_alpha(y: ArrayLike, beta: float | None = None) -> NDArray[np.float6
     counts: NDArray[Any] = np.unique(labels, return_counts=True)[1].astype(np.float64)
     if len(counts) < 2:
         raise ValueError(f"labels must have at least two classes, got {len(counts)}")
+    return balanced(counts, beta)
+
+
+def balanced(counts: NDArray[Any], beta: float | None = None) -> NDArray[np.float64]:
+    """Return the class weights of ``balanced_alpha`` for these counts."""
     if beta is None:
         return np.asarray(counts.sum() / (len(counts) * counts))
     if not 0 <= beta < 1:

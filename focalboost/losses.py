@@ -29,7 +29,7 @@ from focalboost import (
     _validation,
 )
 from focalboost._curvature import POLICIES, Curvature, floored, guarded, guarded_canonical
-from focalboost._frequencies import class_frequencies, half_a_row_each
+from focalboost._frequencies import class_frequencies, class_weights, half_a_row_each
 from focalboost._immutable import Immutable
 from focalboost._namespace import Array, namespace, to_numpy
 
@@ -225,10 +225,15 @@ class FocalLoss(Immutable, ABC):
         k = len(self.gammas)
         labels = _validation.vector("labels", to_numpy(_validation.labels(y, k)))
         w = _validation.sample_weight(sample_weight, len(labels), np.empty(0, np.float64))
-        share = class_frequencies(labels.astype(np.int64), w, k)
-        return self._intercept(half_a_row_each(share, len(labels)))
+        return self.intercept_of(class_weights(labels.astype(np.int64), w, k), len(labels))
 
     # ---- what hosts and the kernel ask ---------------------------------------------------------------
+
+    def intercept_of(self, weights: NDArray[np.float64], n: int) -> Any:
+        """Return the intercept of ``n`` rows whose weights have these sums by class."""
+        if n == 0:
+            raise ValueError("labels must not be empty: the intercept of no data is not defined")
+        return self._intercept(half_a_row_each(class_frequencies(weights), n))
 
     @property
     @abstractmethod

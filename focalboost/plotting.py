@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from focalboost import _validation
-from focalboost._frequencies import class_frequencies
+from focalboost._frequencies import class_frequencies, class_weights
 from focalboost.losses import BinaryFocalLoss, Link
 
 if TYPE_CHECKING:
@@ -606,7 +606,7 @@ class PrecisionRecallDisplay:
             If matplotlib or scikit-learn is not installed.
         """
         y, w = _labels(y_true, sample_weight)
-        base_rate = float(class_frequencies(y, w, 2)[1])
+        base_rate = float(class_frequencies(class_weights(y, w, 2))[1])
         used = w > 0
         curves = {
             label: _precision_recall(y[used], score[used], w[used])

@@ -28,10 +28,12 @@ from focalboost import (
     _scale,
     _softmax,
     _validation,
+    _workers,
     _xgboost_arrays,
     metrics,
 )
 from focalboost._curvature import POLICIES, Curvature
+from focalboost._frequencies import class_weights
 from focalboost._immutable import Immutable
 from focalboost._kernel import cuda
 from focalboost._namespace import to_numpy
@@ -148,17 +150,21 @@ class Objective(Immutable):
         ValueError
             As ``loss.intercept``: wrong labels, a single class.
         """
+        labels = to_numpy(y)
+        if self.loss.n_outputs == 1 and labels.ndim == 2:
+            intercept = [self.loss.intercept(column, sample_weight) for column in labels.T]
+        else:
+            intercept = self.loss.intercept(labels, sample_weight)
+        return self.params_of(intercept)
+
+    def params_of(self, intercept: ArrayLike) -> dict[str, Any]:
+        """Return the parameters that belong to this objective for this intercept."""
         params: dict[str, Any] = {
             "disable_default_eval_metric": 1,
             "objective": _native_name(self.loss),
         }
         if self.loss.n_outputs > 1:
             params["num_class"] = self.loss.n_outputs
-        labels = to_numpy(y)
-        if self.loss.n_outputs == 1 and labels.ndim == 2:
-            intercept = [self.loss.intercept(column, sample_weight) for column in labels.T]
-        else:
-            intercept = self.loss.intercept(labels, sample_weight)
         return params | {"base_score": base_score(self.loss, intercept)}
 
 
@@ -225,9 +231,8 @@ class Metric(Immutable):
     Notes
     -----
     The metric expects margins, which XGBoost passes whenever the objective is a callable. Under
-    xgboost.train it returns ``("focal_loss", value)``, under XGBClassifier the value. In distributed
-    training the sums of all workers are added before dividing, so the value is exact however the rows
-    are spread.
+    xgboost.train it returns ``("focal_loss", value)``, under XGBClassifier the value. With several
+    workers the sums of all are added before dividing, so the value is exact however the rows are spread.
 
     XGBoost rounds a metric to SIX DECIMALS before early stopping reads it. With rare positives the focal
     loss is often below 1e-3, so that stopping by it is coarse. ``train`` and ``cv`` of this module hand
@@ -248,9 +253,7 @@ class Metric(Immutable):
             total, weight = 0.0, 0.0
         else:
             total, weight = metrics.sums(self.loss, like_margin(y, margin.shape), margin, w)
-        if native:
-            both = collective.allreduce(np.array([total, weight]), collective.Op.SUM)
-            total, weight = float(both[0]), float(both[1])
+        total, weight = _workers.total([total, weight]).tolist()
         value = total / weight if weight > 0 else float("nan")
         return (metrics.NAME, value) if native else value
 
@@ -311,6 +314,11 @@ def train(
     -----
     With ``xgb_model`` training continues from that model's margins, and its own base_score stays.
 
+    Several workers of ``xgboost.collective`` may each call this with their share of the rows, in Ray
+    Train's loop for example. All then start from the intercept of all rows and evaluate the focal loss on
+    all rows, and if the data of one are wrong, all raise. A worker may have no rows. Of a
+    ``custom_metric`` the mean over the workers counts, as in XGBoost.
+
     Examples
     --------
     >>> import numpy as np, xgboost as xgb
@@ -321,25 +329,27 @@ def train(
     array([0, 1, 2])
     """
     params = _mapping(params)
-    objective = objective_for(loss, curvature, params)
-    _refuse_obj(host_keywords)
-    named = [] if isinstance(dtrain, Arrays) else _take_named(params, loss)
-    host = host_params(params, objective)
+    before: xgb.Booster | None = None
+    with _workers.all_or_none():
+        objective = objective_for(loss, curvature, params)
+        _refuse_obj(host_keywords)
+        named = [] if isinstance(dtrain, Arrays) else take_named(params, loss)
+        host = host_params(params, objective)
+        if isinstance(dtrain, Arrays):
+            _check_alone_on_arrays(custom_metric)
+        else:
+            host_keywords["evals"] = evals = list(host_keywords.get("evals") or ())
+            for data, name in [(dtrain, "dtrain"), *evals]:
+                _check_data(data, loss, name)
+            before = _to_continue(host_keywords.pop("xgb_model", None), loss, host)
     if isinstance(dtrain, Arrays):
-        if custom_metric is not None:
-            raise ValueError(
-                "custom_metric must be left out with Arrays: only the focal loss is evaluated on them; "
-                "give a DMatrix to have other metrics"
-            )
         ordinal = _validation.device(objective.device)
         with nullcontext() if ordinal is None else cuda.on(ordinal):
             return _train_arrays(host, dtrain, num_boost_round, objective, **host_keywords)
-    host_keywords["evals"] = evals = list(host_keywords.get("evals") or ())
-    for data, name in [(dtrain, "dtrain"), *evals]:
-        _check_data(data, loss, name)
-    host, before = _with_intercept(host, objective, dtrain, host_keywords.pop("xgb_model", None))
+    if before is None:
+        host = {**_start(objective, dtrain), **host}
     callbacks = host_keywords.pop("callbacks", None) or ()
-    own_metrics = _in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
+    own_metrics = in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
     check_direction(callbacks, {metric.metric.name for metric in named}, metrics.NAME)
     exact = ExactMetrics(own_metrics, _scale.says(loss))
     booster = xgb.train(
@@ -354,6 +364,20 @@ def train(
     )
     booster.set_attr(**_scale.says(loss))  # keeping the best iteration loses them
     return booster
+
+
+def _check_alone_on_arrays(custom_metric: Any) -> None:
+    """Refuse what the loop over arrays cannot do."""
+    if custom_metric is not None:
+        raise ValueError(
+            "custom_metric must be left out with Arrays: only the focal loss is evaluated on them; "
+            "give a DMatrix to have other metrics"
+        )
+    if _workers.several():
+        raise ValueError(
+            "Arrays must be trained on by one worker, got several: the loop over them does not exchange "
+            "histograms; give each worker a DMatrix of its rows"
+        )
 
 
 def _train_arrays(
@@ -371,7 +395,9 @@ def _train_arrays(
     _xgboost_arrays.check(host, [(data, "dtrain"), *evals], objective.device)
     dtrain = _xgboost_arrays.matrix(data, host)
     _check_data(dtrain, objective.loss, "dtrain")
-    host, before = _with_intercept(host, objective, dtrain, xgb_model)
+    before = _to_continue(xgb_model, objective.loss, host)
+    if before is None:
+        host = {**_start(objective, dtrain), **host}
 
     def derivatives(y: Any, sample_weight: Any, shape: tuple[int, ...]) -> Callable[[Any], Any]:
         return partial(objective.derivatives, objective.rows(y, sample_weight, shape))
@@ -407,13 +433,9 @@ def _for_run(objective: Objective, *, alone: bool) -> Objective | _OneRun:
     return _OneRun(objective) if alone else objective
 
 
-def _with_intercept(
-    host: dict[str, Any], objective: Objective, dtrain: xgb.DMatrix, xgb_model: Any
-) -> tuple[dict[str, Any], xgb.Booster | None]:
-    """Return the parameters, with the data's intercept unless a model is continued, and that model."""
-    if xgb_model is None:
-        return {**_start(objective, dtrain), **host}, None
-    return host, continued(xgb_model, objective.loss, host)
+def _to_continue(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.Booster | None:
+    """Return the model to be continued, if there is one."""
+    return None if xgb_model is None else continued(xgb_model, loss, host)
 
 
 def continued(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.Booster:
@@ -474,7 +496,7 @@ def cv(
         params["eval_metric"] = host_keywords.pop("metrics")
     objective = objective_for(loss, curvature, params)
     _refuse_obj(host_keywords)
-    named = _take_named(params, loss)
+    named = take_named(params, loss)
     host = host_params(params, objective)
     _check_data(dtrain, loss, "dtrain")
     _start(objective, dtrain)  # refuses a single class, on which no fold could be trained
@@ -488,7 +510,7 @@ def cv(
     callbacks = host_keywords.pop("callbacks", None) or ()
     check_direction(callbacks, {metric.metric.name for metric in named}, metrics.NAME)
     exact = ExactMetrics(
-        _in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
+        in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
     )
     results = xgb.cv(
         host,
@@ -554,6 +576,8 @@ class ExactMetrics(xgb.callback.TrainingCallback):
         for name, recorded in self._values.items():
             # train records one value per data set; cv one per fold and data set, fold by fold.
             values = np.array(recorded).reshape(-1, len(evals_log))
+            if _workers.several():  # XGBoost too takes the mean of a metric over the workers
+                values = _workers.total(values) / collective.get_world_size()
             for (data, of_data), of_folds in zip(evals_log.items(), values.T, strict=True):
                 history = of_data[name]
                 if isinstance(history[-1], tuple):
@@ -566,7 +590,7 @@ class ExactMetrics(xgb.callback.TrainingCallback):
         return False
 
 
-def _in_order(
+def in_order(
     own: Metric, users: Any, named: Sequence[_OfScore], maximize: bool | None
 ) -> list[Any]:
     """Return the metrics, the one last that early stopping watches.
@@ -594,22 +618,22 @@ class _OfScore(Immutable):
     loss: FocalLoss
 
     def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
-        if collective.get_world_size() > 1:
-            raise ValueError(
-                f"{self.metric.name} must be left out with several workers: it needs the scores of all "
-                "rows, and each worker has its own; evaluate the model after training"
-            )
         y, z, w, _ = _rounds.read(margin, data)
         score = metrics.ranking(self.loss, np.asarray(z))
         return self.metric.name, self.metric.value(like_margin(y, score.shape), score, w)
 
 
-def _take_named(params: dict[str, Any], loss: FocalLoss) -> list[_OfScore]:
+def take_named(params: dict[str, Any], loss: FocalLoss) -> list[_OfScore]:
     """Take names like "recall@0.01" out of ``eval_metric``, and return their metrics."""
     given = params.get("eval_metric")
     names = [given] if isinstance(given, str) else list(given or ())
     found = {name: metrics.named(name, max(2, loss.n_outputs)) for name in names}
     if any(found.values()):
+        if _workers.several():
+            raise ValueError(
+                f"{next(filter(found.get, names))} must be left out with several workers: it needs the "
+                "scores of all rows, and each worker has its own; evaluate the model after training"
+            )
         params["eval_metric"] = [name for name in names if found[name] is None]
     return [_OfScore(metric, loss) for metric in found.values() if metric]
 
@@ -722,4 +746,15 @@ def _check_data(data: xgb.DMatrix, loss: FocalLoss, name: str) -> None:
 
 
 def _start(objective: Objective, dtrain: xgb.DMatrix) -> dict[str, Any]:
-    return objective.params(_labels(dtrain), _weights(dtrain))
+    """Return the parameters for the labels of all workers, of which some may have no rows."""
+    y, w = _labels(dtrain), _weights(dtrain)
+    if not _workers.several():
+        return objective.params(y, w)
+    loss, n = objective.loss, len(y)
+    k = len(loss.gammas)
+    targets = int(_workers.largest(y.shape[1] if y.ndim == 2 else 0))
+    columns = y.reshape(n, max(targets, 1)).T.astype(np.int64)
+    weights = _workers.total([class_weights(column, w, k) for column in columns])
+    n = int(_workers.total(n))
+    intercepts = [loss.intercept_of(of_target, n) for of_target in weights]
+    return objective.params_of(intercepts if targets else intercepts[0])

@@ -10,7 +10,8 @@ from tests.hosts import tables
 # ten times as long. XGBoost and LightGBM read the variable when they are imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-collect_ignore = ["hosts/on_dask.py"]  # a program that test_dask runs; it imports optional packages
+# Programs that tests run as processes of their own; they import optional packages.
+collect_ignore = ["hosts/on_dask.py", "hosts/several_workers.py"]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
 
 import focalboost.xgboost as fx
+from focalboost import _workers
 from focalboost._curvature import Curvature
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued
@@ -134,6 +135,12 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         continues that model, which must know the same classes. If fitting fails, an earlier fit stays as
         it was.
         """
+        if _workers.several():
+            raise ValueError(
+                "fit must be called in one process, this is one of several workers: classes and "
+                "frequencies of all rows are needed; call focalboost.xgboost.train in each worker, or "
+                "use focalboost.dask or focalboost.spark"
+            )
         posterior, codes, host = self._read(X, y, sample_weight)
         before: xgb.Booster | None = None
         if xgb_model is not None:

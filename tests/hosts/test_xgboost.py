@@ -854,6 +854,11 @@ class TestArrays:
             fx.train(XGBOOST, fx.Arrays(*binary), 3, loss=FOCAL, obj=fx.Objective(FOCAL))
 
 
+def test_several_workers():
+    """Two workers train the model of one machine, stop at the same round and raise together."""
+    run_python("tests/hosts/several_workers.py", PYTHONPATH=".")
+
+
 @pytest.mark.slow
 def test_dask():
     """Two workers train the model of one, and the metric of unequal shards is that of all rows."""
