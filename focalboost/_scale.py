@@ -6,8 +6,9 @@ paper's margin the same number stands for another posterior when gamma or alpha 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from focalboost.losses import FocalLoss
@@ -22,6 +23,17 @@ def says(loss: FocalLoss) -> dict[str, str]:
     if loss.link == "focal":
         said[_LOSS] = repr((loss.gammas, loss.alphas))
     return said
+
+
+def read(said: Mapping[str, str | None]) -> tuple[Any, Any, Any]:
+    """Return gamma, alpha and link of a model; with the canonical link any gamma and alpha will do."""
+    link = said.get(_LINK)
+    if link not in ("focal", "canonical"):
+        raise ValueError(
+            "the model must be one of focalboost, which says what its margins mean; this one does not"
+        )
+    gamma, alpha = ast.literal_eval(said.get(_LOSS) or "0.0, None")
+    return gamma, alpha, link
 
 
 def check_continued(

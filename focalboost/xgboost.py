@@ -111,7 +111,8 @@ class Objective(Immutable):
         given = _rounds.read(a, b, sample_weight)
         shape = np.shape(given.margin)
         if 0 in shape:  # a worker without rows, whose margins have any shape
-            k = self.loss.n_outputs
+            k, y = self.loss.n_outputs, np.shape(given.y)
+            k = y[1] if k == 1 and len(y) == 2 else k
             empty = np.empty((0,) if k == 1 else (0, k), np.float32)
             return empty, empty.copy()
         y = like_margin(given.y, shape)
@@ -315,8 +316,8 @@ def train(
     With ``xgb_model`` training continues from that model's margins, and its own base_score stays.
 
     Several workers of ``xgboost.collective`` may each call this with their share of the rows, in Ray
-    Train's loop for example. All then start from the intercept of all rows and evaluate the focal loss on
-    all rows, and if the data of one are wrong, all raise. A worker may have no rows. Of a
+    Train's loop for example. All then start from the intercept of all rows and evaluate the focal loss
+    on all rows, and if the data of one are wrong, all raise. A worker may have no rows. Of a
     ``custom_metric`` the mean over the workers counts, as in XGBoost.
 
     Examples
@@ -328,11 +329,11 @@ def train(
     >>> booster.predict(xgb.DMatrix(X[[0, 45, 89]])).argmax(axis=1)
     array([0, 1, 2])
     """
-    params = _mapping(params)
+    params = mapping(params)
     before: xgb.Booster | None = None
     with _workers.all_or_none():
         objective = objective_for(loss, curvature, params)
-        _refuse_obj(host_keywords)
+        refuse_obj(host_keywords)
         named = [] if isinstance(dtrain, Arrays) else take_named(params, loss)
         host = host_params(params, objective)
         if isinstance(dtrain, Arrays):
@@ -491,11 +492,11 @@ def cv(
     ValueError, TypeError
         As ``train``.
     """
-    params = _mapping(params)
+    params = mapping(params)
     if "metrics" in host_keywords:  # as xgboost.cv: in place of eval_metric
         params["eval_metric"] = host_keywords.pop("metrics")
     objective = objective_for(loss, curvature, params)
-    _refuse_obj(host_keywords)
+    refuse_obj(host_keywords)
     named = take_named(params, loss)
     host = host_params(params, objective)
     _check_data(dtrain, loss, "dtrain")
@@ -504,7 +505,7 @@ def cv(
     def with_intercept(train_fold: xgb.DMatrix, test_fold: xgb.DMatrix, fold_params: Any) -> Any:
         if fpreproc is not None:
             train_fold, test_fold, fold_params = fpreproc(train_fold, test_fold, fold_params)
-            fold_params = host_params(_mapping(fold_params), objective)
+            fold_params = host_params(mapping(fold_params), objective)
         return train_fold, test_fold, {**_start(objective, train_fold), **fold_params}
 
     callbacks = host_keywords.pop("callbacks", None) or ()
@@ -649,7 +650,7 @@ def check_direction(callbacks: Sequence[Any], larger: set[str], last: str) -> No
                 )
 
 
-def _mapping(params: Any) -> dict[str, Any]:
+def mapping(params: Any) -> dict[str, Any]:
     """Return parameters as a dict; XGBoost takes pairs too, with one for each metric."""
     if isinstance(params, Mapping):
         return dict(params)
@@ -658,7 +659,7 @@ def _mapping(params: Any) -> dict[str, Any]:
     return dict(pairs) | ({"eval_metric": named} if len(named) > 1 else {})
 
 
-def _refuse_obj(host_keywords: Mapping[str, Any]) -> None:
+def refuse_obj(host_keywords: Mapping[str, Any]) -> None:
     for name in ("obj", "feval"):
         if name in host_keywords:
             raise TypeError(f"{name} must not be given: loss= sets the objective and its metric")

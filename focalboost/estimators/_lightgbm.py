@@ -365,13 +365,17 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
                 f"the file was altered: it has {len(posterior.classes)} classes and "
                 f"{booster.num_model_per_iteration()} trees per iteration"
             )
+        self._adopt_parameters(posterior)
+        return self._take(booster, posterior)
+
+    def _take(self, booster: lgb.Booster, posterior: ClassPosterior) -> Self:
+        """Become the fitted estimator of this model."""
         self._Booster = booster
         self._n_features = self._n_features_in = booster.num_feature()
         names = booster.feature_name()
         self._fitted_with_feature_names = names != [f"Column_{i}" for i in range(len(names))]
         self._best_iteration, self._best_score, self._evals_result = 0, {}, {}
         self.fitted_ = True
-        self._adopt_parameters(posterior)
         self._adopt(posterior)
         return self
 

@@ -14,12 +14,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
 from focalboost import _scale, _validation
-from focalboost._frequencies import balanced_alpha, half_a_row_each
+from focalboost._frequencies import balanced, class_weights, half_a_row_each
 from focalboost._namespace import to_numpy
 from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss
 
@@ -62,32 +61,44 @@ class ClassPosterior:
 
         ``options`` has PARAMETERS and ``class_weight``.
         """
-        labels = _labels(y)
+        labels = labels_of(y)
         classes, codes = np.unique(labels, return_inverse=True)
         codes = codes.reshape(labels.shape).astype(np.int64)
         n_targets = labels.shape[1] if labels.ndim == 2 else 1
-        if n_targets > 1:
-            _check_targets(labels, options)
-            classes, codes = np.arange(2), labels.astype(np.int64)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y must have at least two classes, got {len(classes)} class: {classes.tolist()}"
-            )
-        class_weight = None
-        if options["class_weight"] is not None:
-            class_weight = _class_weight(options["class_weight"], classes, labels)
-        loss = _loss(options, classes, labels, class_weight)
-        weight = None if sample_weight is None else to_numpy(sample_weight).astype(np.float64)
         n = len(codes)
+        weight = None if sample_weight is None else to_numpy(sample_weight).astype(np.float64)
         if weight is not None and weight.shape != (n,):
             raise ValueError(f"sample_weight must have shape {(n,)}, got {weight.shape}")
+        if n_targets == 1:
+            check_classes(classes)
         weight = _validation.sample_weight(weight, n, np.empty(0, np.float64))
         if n_targets == 1:
-            class_prior = _shares(codes, weight, len(classes))
-        else:
-            class_prior = np.array([_shares(column, weight, 2) for column in codes.T])
+            rows = np.bincount(codes)
+            weights = class_weights(codes, weight, len(classes))
+            return cls.of_counts(options, classes, rows, weights), codes
+        _check_targets(labels, options)
+        classes, codes = np.arange(2), labels.astype(np.int64)
+        prior = np.array([_shares(class_weights(column, weight, 2), n) for column in codes.T])
+        return cls(
+            _loss(options, classes, None, None), classes, prior, None, None, n_targets
+        ), codes
+
+    @classmethod
+    def of_counts(
+        cls,
+        options: Mapping[str, Any],
+        classes: NDArray[Any],
+        rows: NDArray[np.int64],
+        weights: NDArray[np.float64],
+    ) -> Self:
+        """Return the posterior for so many rows of each class, and these sums of their weights."""
+        check_classes(classes)
+        class_weight = None
+        if options["class_weight"] is not None:
+            class_weight = _class_weight(options["class_weight"], classes, rows)
+        loss = _loss(options, classes, rows, class_weight)
         population_prior = _prior(options["population_prior"], classes)
-        return cls(loss, classes, class_prior, class_weight, population_prior, n_targets), codes
+        return cls(loss, classes, _shares(weights, rows.sum()), class_weight, population_prior)
 
     def in_population(self, prior: Any) -> Self:
         """Return the same model, asked about a population with these class frequencies."""
@@ -99,7 +110,7 @@ class ClassPosterior:
 
     def codes(self, y: ArrayLike, name: str) -> NDArray[np.int64]:
         """Return labels of other data, for example an eval_set, as 0 .. K-1."""
-        labels = _labels(y)
+        labels = labels_of(y)
         targets = labels.shape[1] if labels.ndim == 2 else 1
         if targets != self.n_targets:
             raise ValueError(f"{name} must have {self.n_targets} target(s) as y, got {targets}")
@@ -255,15 +266,20 @@ def _array(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _shares(
-    codes: NDArray[np.int64], weight: NDArray[np.float64] | None, k: int
-) -> NDArray[np.float64]:
+def check_classes(classes: NDArray[Any]) -> None:
+    """Refuse labels of a single class."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"y must have at least two classes, got {len(classes)} class: {classes.tolist()}"
+        )
+
+
+def _shares(weights: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Return weighted class frequencies; a class without weight counts as half an average row."""
-    counts = np.bincount(codes, weights=weight, minlength=k).astype(np.float64)
-    return half_a_row_each(counts / counts.sum(), len(codes))
+    return half_a_row_each(weights / weights.sum(), n)
 
 
-def _labels(y: ArrayLike) -> NDArray[Any]:
+def labels_of(y: ArrayLike) -> NDArray[Any]:
     if y is None:
         # scikit-learn's own checks look for this sentence.
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
@@ -341,7 +357,7 @@ def check_names(options: Mapping[str, Any], loss: FocalLoss) -> None:
 def _loss(
     options: Mapping[str, Any],
     classes: NDArray[Any],
-    labels: NDArray[Any],
+    rows: NDArray[np.int64] | None,
     class_weight: NDArray[np.float64] | None,
 ) -> FocalLoss:
     """Build the loss; class weights are part of its alpha, so that the posterior undoes them."""
@@ -353,7 +369,8 @@ def _loss(
                 "focal_alpha must be None, a number, one per class, 'balanced' or 'effective', got "
                 f"{given!r}"
             )
-        weights = balanced_alpha(labels, None if given == "balanced" else _EFFECTIVE_BETA)
+        assert rows is not None  # refused with several targets
+        weights = balanced(rows, None if given == "balanced" else _EFFECTIVE_BETA)
         alpha = tuple(weights.tolist())  # plain floats: what a saved model can store
     else:
         alpha = _per_class("focal_alpha", given, classes)
@@ -365,10 +382,16 @@ def _loss(
     return _focal_loss(len(classes), gamma, weighted)
 
 
-def _class_weight(given: Any, classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+def _class_weight(
+    given: Any, classes: NDArray[Any], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Return scikit-learn's class weights; classes that a dict leaves out weigh 1."""
     if not isinstance(given, Mapping):
-        return np.asarray(compute_class_weight(given, classes=classes, y=labels), np.float64)
+        if given != "balanced":
+            raise ValueError(
+                f"class_weight must be None, 'balanced' or a dict {{label: weight}}, got {given!r}"
+            )
+        return balanced(rows)
     names = classes.tolist()
     unknown = [label for label in given if label not in names]
     if unknown:

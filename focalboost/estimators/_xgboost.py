@@ -146,9 +146,9 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         if xgb_model is not None:
             given = xgb_model.get_booster() if isinstance(xgb_model, xgb.XGBModel) else xgb_model
             before = fx.continued(given, posterior.loss, host)
-            check_continued("xgb_model", _stored(before), posterior)
+            check_continued("xgb_model", stored(before), posterior)
         objective = self._objective(host, posterior)
-        builtin, own, order = _split(self.eval_metric, posterior)
+        builtin, own, order = split_metrics(self.eval_metric, posterior)
         larger = {metric.name for metric in own if getattr(metric, "higher_is_better", False)}
         fx.check_direction(self.callbacks or (), larger, order[-1])
         says = posterior.says()
@@ -409,7 +409,7 @@ class _UsersMetric:
         return float(self.function(y, prediction, **weights))
 
 
-def _split(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], list[str]]:
+def split_metrics(given: Any, posterior: ClassPosterior) -> tuple[list[str], list[Any], list[str]]:
     """Return the metrics that XGBoost computes, our own, and the names of all in the user's order."""
     builtin: list[str] = []
     own: list[Any] = []
@@ -449,7 +449,7 @@ def _encoded(
     ]
 
 
-def _stored(model: xgb.Booster) -> ClassPosterior | None:
+def stored(model: xgb.Booster) -> ClassPosterior | None:
     """Return what a model to be continued says about its classes, if it was trained here."""
     stored = model.attr(KEY)
     return None if stored is None else ClassPosterior.from_json(stored)

@@ -3,6 +3,7 @@
 The features have few values, so that one machine and two find the same histograms.
 """
 
+import faulthandler
 import multiprocessing
 
 import numpy as np
@@ -92,8 +93,12 @@ def scikit_metric(case):
 
 
 def work(arguments, cases, connection):
+    # A worker that waits for another one for ever ends here, and with it the test.
+    faulthandler.dump_traceback_later(120, exit=True)
     with collective.CommunicatorContext(**arguments):
-        connection.send([function(case) for function, case in cases])
+        for function, case in cases:
+            connection.send(function(case))
+    faulthandler.cancel_dump_traceback_later()
 
 
 def on_two(cases):
@@ -107,11 +112,13 @@ def on_two(cases):
     ]
     for process in started:
         process.start()
-    of_workers = [ours.recv() for ours, _ in pipes]
+    for _, theirs in pipes:
+        theirs.close()  # so that the end of a worker is the end of its pipe
+    found = [tuple(ours.recv() for ours, _ in pipes) for _ in cases]
     for process in started:
         process.join()
     tracker.wait_for()
-    return list(zip(*of_workers, strict=True))
+    return found
 
 
 def two_targets():

@@ -20,7 +20,6 @@ from focalboost import BinaryFocalLoss, SoftmaxFocalLoss, _kernel, _rounds
 from tests.hosts import tables
 from tests.hosts.changes import Change, other_labels, other_weights
 from tests.hosts.models import FOCAL, SOFTMAX, XGBOOST, loss_for
-from tests.processes import run_python
 
 
 def margins(booster, X):
@@ -852,15 +851,3 @@ class TestArrays:
     def test_obj_is_refused(self, binary):
         with pytest.raises(TypeError, match="obj must not be given"):
             fx.train(XGBOOST, fx.Arrays(*binary), 3, loss=FOCAL, obj=fx.Objective(FOCAL))
-
-
-def test_several_workers():
-    """Two workers train the model of one machine, stop at the same round and raise together."""
-    run_python("tests/hosts/several_workers.py", PYTHONPATH=".")
-
-
-@pytest.mark.slow
-def test_dask():
-    """Two workers train the model of one, and the metric of unequal shards is that of all rows."""
-    pytest.importorskip("distributed")
-    run_python("tests/hosts/on_dask.py", PYTHONPATH=".")

@@ -1,0 +1,163 @@
+"""LightGBM on Dask."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Self
+
+import dask
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+import focalboost.lightgbm as fl
+from focalboost import metrics
+from focalboost._lightgbm_model import finalize, with_notes
+from focalboost._namespace import to_numpy
+from focalboost.dask._collections import (
+    Collection,
+    OnDask,
+    check_collection,
+    counted_posterior,
+    parts,
+    rowwise,
+)
+from focalboost.estimators._lightgbm import FocalLGBMClassifier
+from focalboost.estimators._posterior import HANDLED, ClassPosterior
+
+_EARLY_STOPPING = (
+    *("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
+)
+
+
+class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc]
+    """FocalLGBMClassifier for Dask arrays and frames.
+
+    LightGBM's own ``DaskLGBMClassifier`` numbers the labels of each worker by themselves, so that a
+    class that one worker lacks is mistaken for another. Here they are numbered once, for all workers.
+
+    Parameters
+    ----------
+    **parameters
+        Those of ``FocalLGBMClassifier``, without early stopping: LightGBM does not exchange metrics
+        between workers, so they would stop at different rounds and wait for each other.
+        ``loss_by_iteration`` finds the best number of rounds after training.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        The current client unless it was set.
+    classes_, loss_, class_prior_
+        As of ``FocalLGBMClassifier``, of the rows of all workers.
+
+    Notes
+    -----
+    ``save_model`` writes what ``FocalLGBMClassifier`` loads; ``to_local`` returns one. ``predict``,
+    ``predict_proba`` and ``decision_function`` are lazy for collections, and take arrays in memory as
+    well.
+
+    Raises
+    ------
+    TypeError
+        At ``fit``: X or y in memory.
+    ValueError
+        At ``fit``, before training: as ``FocalLGBMClassifier``; early stopping or an eval_set; a closed
+        client; partitions of y and ``sample_weight`` that do not belong together.
+    """
+
+    _local = FocalLGBMClassifier
+    _dtype = np.float64
+
+    def fit(  # type: ignore[override]
+        self,
+        X: Collection,
+        y: Collection,
+        sample_weight: Collection | None = None,
+        *,
+        eval_set: Any = None,
+        callbacks: Any = None,
+    ) -> Self:
+        """Fit on collections; ``eval_set`` and ``callbacks`` are refused, with what to do instead."""
+        client = self.client
+        check_collection("X", X)
+        check_collection("y", y)
+        options = self.get_params()
+        stopped = [name for name in _EARLY_STOPPING if options.get(name)]
+        if eval_set is not None or callbacks or stopped:
+            raise ValueError(
+                f"{stopped[0] if stopped else 'eval_set and callbacks'} must be left out on Dask: "
+                "LightGBM's workers do not exchange metrics, so each would see its own and stop by "
+                "itself; train all rounds, then loss_by_iteration(X_valid, y_valid) gives the focal "
+                "loss after each, and predict_proba(X, num_iteration=n) uses the first n"
+            )
+        posterior = counted_posterior(client, options, y, sample_weight)
+        host = {k: v for k, v in options.items() if k not in HANDLED}
+        params, _ = self._host(dict(host), posterior, None)
+        metric = {name for name in fl.ALIASES["metric"] if name in host}
+        kept = {k: v for k, v in host.items() if k not in metric | {"objective"}}
+        intercept = np.atleast_1d(posterior.intercept())
+        several = len(intercept) if len(intercept) > 1 else None
+        start = rowwise(partial(_margins, intercept), y, np.float64, several)
+        trained = lgb.DaskLGBMRegressor(client=client, **kept | params | {"metric": "None"}).fit(
+            X,
+            rowwise(partial(_codes, posterior), y, np.float64),
+            sample_weight=sample_weight,
+            init_score=start,
+        )
+        booster = finalize(trained.booster_, posterior.loss, init_score=intercept)
+        text = with_notes(booster.model_to_string(), posterior.says())
+        return self._take(lgb.Booster(model_str=text), posterior)
+
+    def loss_by_iteration(
+        self, X: Collection, y: Collection, sample_weight: Collection | None = None
+    ) -> NDArray[np.float64]:
+        """Return the weighted mean focal loss of these rows after each iteration.
+
+        Parameters
+        ----------
+        X, y, sample_weight : Dask arrays or frames
+            Rows that the model was not trained on.
+
+        Returns
+        -------
+        array of shape (n_iterations,)
+            ``argmin() + 1`` iterations are best: give ``predict_proba`` that as ``num_iteration``.
+        """
+        check_collection("X", X)
+        check_collection("y", y)
+        local = self.to_local()
+        weights = [None] * y.npartitions if sample_weight is None else parts(sample_weight)
+        found = self.client.compute(
+            [
+                dask.delayed(_sums)(local, *of_part)
+                for of_part in zip(parts(X), parts(y), weights, strict=True)
+            ]
+        )
+        total, weight = np.sum(self.client.gather(found), axis=0).T
+        if not weight.all():
+            raise ValueError("X must have rows with weight, got none")
+        return np.asarray(total / weight)
+
+
+def _codes(posterior: ClassPosterior, y: Any) -> NDArray[np.float64]:
+    return posterior.codes(y, "y").astype(np.float64) if len(y) else np.empty(0)
+
+
+def _margins(intercept: NDArray[np.float64], y: Any) -> NDArray[np.float64]:
+    return fl.constant_margins(intercept, len(y))
+
+
+def _sums(local: FocalLGBMClassifier, X: Any, y: Any, w: Any) -> NDArray[np.float64]:
+    """Return the summed loss and the weight of a part after each iteration, (n_iterations, 2)."""
+    posterior, booster = local.class_posterior_, local.booster_
+    n = booster.current_iteration()
+    found = np.zeros((n, 2))
+    if not len(X):
+        return found
+    codes = posterior.codes(y, "y")
+    weight = None if w is None else to_numpy(w).reshape(-1).astype(np.float64)
+    margin: Any = 0.0
+    for i in range(n):
+        margin = margin + booster.predict(X, raw_score=True, start_iteration=i, num_iteration=1)
+        found[i] = metrics.sums(posterior.loss, codes, margin, weight)
+    return found
