@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from functools import partial
+from threading import Thread
 from typing import Any, Self
 
 import dask
 import lightgbm as lgb
 import numpy as np
+from distributed import Client
 from numpy.typing import NDArray
 
 import focalboost.lightgbm as fl
@@ -63,6 +67,8 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
     ValueError
         At ``fit``, before training: as ``FocalLGBMClassifier``; early stopping or an eval_set; a closed
         client; partitions of y and ``sample_weight`` that do not belong together.
+    RuntimeError
+        If a worker was lost in training, unless LightGBM says so itself.
     """
 
     _local = FocalLGBMClassifier
@@ -98,11 +104,16 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
         intercept = np.atleast_1d(posterior.intercept())
         several = len(intercept) if len(intercept) > 1 else None
         start = rowwise(partial(_margins, intercept), y, np.float64, several)
-        trained = lgb.DaskLGBMRegressor(client=client, **kept | params | {"metric": "None"}).fit(
-            X,
-            rowwise(partial(_codes, posterior), y, np.float64),
-            sample_weight=sample_weight,
-            init_score=start,
+        regressor = lgb.DaskLGBMRegressor(client=client, **kept | params | {"metric": "None"})
+        trained = _while_all_live(
+            client,
+            partial(
+                regressor.fit,
+                X,
+                rowwise(partial(_codes, posterior), y, np.float64),
+                sample_weight=sample_weight,
+                init_score=start,
+            ),
         )
         booster = finalize(trained.booster_, posterior.loss, init_score=intercept)
         text = with_notes(booster.model_to_string(), posterior.says())
@@ -137,6 +148,36 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
         if not weight.all():
             raise ValueError("X must have rows with weight, got none")
         return np.asarray(total / weight)
+
+
+_SECONDS = 10.0  # that LightGBM has to notice that a worker is gone
+
+
+def _while_all_live(client: Client, train: Callable[[], Any]) -> Any:
+    """Return what ``train`` returns; raise if a worker is lost and LightGBM does not notice it.
+
+    If the connection was closed in order, LightGBM's other workers read nothing from it for ever.
+    """
+    workers = set(client.nthreads())
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(train())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()  # one that waits must not keep the program from ending
+    while not future.done():
+        wait([future], timeout=1)
+        if lost := workers.difference(client.nthreads()):
+            wait([future], timeout=_SECONDS)
+            if not future.done():
+                raise RuntimeError(
+                    f"worker {min(lost)} was lost while LightGBM trained, and the others wait for it "
+                    "without end; client.restart() frees them, then fit again"
+                )
+    return future.result()
 
 
 def _codes(posterior: ClassPosterior, y: Any) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ def main():
     X, y = tables.binary(40_000)
     for classifier, error in (
         (DaskFocalXGBClassifier(n_jobs=1), xgb.core.XGBoostError),
-        (DaskFocalLGBMClassifier(n_jobs=1, verbosity=-1), lgb.basic.LightGBMError),
+        (DaskFocalLGBMClassifier(n_jobs=1, verbosity=-1), (lgb.basic.LightGBMError, RuntimeError)),
     ):
         with (
             LocalCluster(
