@@ -20,7 +20,7 @@ help:
 	@echo "make docs      the site, into build/docs; a warning is an error"
 	@echo "make format    let ruff mend what it can"
 	@echo "make sanitize  the kernel's stress test under the address and undefined-behaviour sanitizers"
-	@echo "make bench     the rescue table on real data (DATA=folder)"
+	@echo "make bench     published numbers, and ours (DATA=folder for more)"
 	@echo "make study     the study of docs/study: hours, can be stopped and resumed (DATA=folder)"
 	@echo "make clean     remove .venv and what was built"
 
@@ -54,7 +54,7 @@ format: .venv/lint
 	$(BIN)/ruff format .
 
 bench: .venv/test
-	$(BIN)/python benchmarks/rescue.py $(DATA)
+	$(BIN)/python benchmarks/published.py $(DATA)
 
 # Hours; goes on where it was stopped. Then the pages of docs/study from all cells.
 study: .venv/study

@@ -1,6 +1,6 @@
 """The posterior is a probability: on real tables its log loss is that of log loss training.
 
-``benchmarks/calibration.py`` prints the whole comparison.
+docs/study has the whole comparison.
 """
 
 import importlib

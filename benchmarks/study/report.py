@@ -134,7 +134,7 @@ def line(cells: Sequence[str]) -> str:
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table under a heading."""
-    lines = [f"### {title}", "", line(header), "|" + "---|" * len(header)]
+    lines = [f"## {title}", "", line(header), "|" + "---|" * len(header)]
     lines += [line(row) for row in rows]
     return "\n".join([*lines, ""])
 
