@@ -211,6 +211,9 @@ def test_report_of_known_effects(tmp_path):
     assert gamma[5].startswith("=")
     assert report.interval(np.arange(30.0))[0] == 14.5
     assert_allclose(report.holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    noise = np.random.default_rng(0).normal(0, 0.01, (8, 20))
+    twice = [[report.probabilities(values, "ap") for values in noise] for _ in range(2)]
+    assert twice[0] == twice[1]  # drawn, from a seed
     first = text, (tmp_path / "curvature.svg").read_bytes()
     report.write(path, tmp_path)
     assert first == (

@@ -102,8 +102,9 @@ def probabilities(values: np.ndarray, measure: str) -> str:
     if len(values) < 5:
         return ""
     rope = RATIO_ROPE if measure in RATIOS else AP_ROPE
-    np.random.seed(0)  # noqa: NPY002 - baycomp draws from the global generator
-    higher, same, lower = baycomp.SignedRankTest.probs(values, np.zeros_like(values), rope=rope)
+    higher, same, lower = baycomp.SignedRankTest.probs(
+        values, np.zeros_like(values), rope=rope, random_state=0
+    )
     return f"{higher:.2f} / {same:.2f} / {lower:.2f}"
 
 
