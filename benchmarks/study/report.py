@@ -517,7 +517,9 @@ def ranks(cells: Cells, path: Path) -> str:
         wide = cells.wide("tuned", host, "log_loss").groupby(level="table").mean().dropna()
         order = wide.rank(axis=1).mean()
         significance = scikit_posthocs.posthoc_nemenyi_friedman(wide)
-        scikit_posthocs.critical_difference_diagram(order, significance, ax=axis)
+        drawn = scikit_posthocs.critical_difference_diagram(order, significance, ax=axis)
+        for bar in (line for bars in drawn["crossbars"] for line in bars):
+            bar.set_xdata(np.sort(bar.get_xdata()))  # it draws them in the order of a set
         axis.set_title(f"{host}: average rank by tuned log loss, {len(wide)} tables")
         for name, rank in order.items():
             rows.setdefault(str(name), []).append(f"{rank:.1f}")
