@@ -1,5 +1,7 @@
 """Several workers: programs that start them, each a process, and compare with one machine."""
 
+import sys
+
 import pytest
 
 from tests.processes import run_python
@@ -22,3 +24,24 @@ def test_a_worker_is_killed():
     """Training ends with the library's error at once."""
     pytest.importorskip("distributed")
     run_python("tests/hosts/killed_worker.py", PYTHONPATH=".")
+
+
+@pytest.mark.slow
+def test_ray():
+    """Ray Train on two workers: models, the round of stopping, a worker that is killed and resumed."""
+    pytest.importorskip("ray")
+    run_python("tests/hosts/on_ray.py", PYTHONPATH=".")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+@pytest.mark.parametrize("host", ["xgboost", "lightgbm"])
+def test_a_table_larger_than_memory(host):
+    run_python("tests/hosts/past_memory.py", host, PYTHONPATH=".")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_examples(engine):
+    pytest.importorskip(engine)
+    run_python(f"examples/on_{engine}.py")
