@@ -418,7 +418,7 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
     if _take(host, "num_machines") not in (None, 1) or host.get("machines"):
         raise ValueError(
             "num_machines must be 1: LightGBM does not synchronise a custom metric or the intercept "
-            "between machines; train on one"
+            "between machines; train on one, or on Dask with focalboost.dask.DaskFocalLGBMClassifier"
         )
     host["metric"] = _metrics_of_margins(_take(host, "metric"), max(2, k)) or "None"
     return host

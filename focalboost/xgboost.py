@@ -357,7 +357,9 @@ def train(
         host,
         dtrain,
         num_boost_round,
-        obj=_for_run(objective, alone=not callbacks and custom_metric is None),
+        obj=_with_empty_shares(
+            _for_run(objective, alone=not callbacks and custom_metric is None), host
+        ),
         custom_metric=exact.evaluate,
         callbacks=[exact, *callbacks],
         xgb_model=before,
@@ -432,6 +434,20 @@ def objective_for(loss: FocalLoss, curvature: Curvature, params: Mapping[str, An
 def _for_run(objective: Objective, *, alone: bool) -> Objective | _OneRun:
     """Return the obj= of a run; ``alone``: no code of the user runs between its rounds."""
     return _OneRun(objective) if alone else objective
+
+
+def _with_empty_shares(objective: Any, host: Mapping[str, Any]) -> Any:
+    """Return the obj= of a worker, which may have no rows; up to XGBoost 3.1 it has no targets then."""
+    start = host.get("base_score")
+    if not _workers.several() or host.get("num_class") or not isinstance(start, list):
+        return objective
+
+    def of_share(margin: Any, data: xgb.DMatrix) -> Any:
+        if margin.size:
+            return objective(margin, data)
+        return np.empty((0, len(start)), np.float32), np.empty((0, len(start)), np.float32)
+
+    return of_share
 
 
 def _to_continue(xgb_model: Any, loss: FocalLoss, host: Mapping[str, Any]) -> xgb.Booster | None:

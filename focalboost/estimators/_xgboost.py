@@ -139,7 +139,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             raise ValueError(
                 "fit must be called in one process, this is one of several workers: classes and "
                 "frequencies of all rows are needed; call focalboost.xgboost.train in each worker, or "
-                "use focalboost.dask or focalboost.spark"
+                "use focalboost.dask"
             )
         posterior, codes, host = self._read(X, y, sample_weight)
         before: xgb.Booster | None = None
