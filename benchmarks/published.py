@@ -17,11 +17,12 @@ from rich.table import Table
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
-from tables import BESIDE, load
+from tables import BESIDE, TABLES, load
 
 import focalboost.lightgbm as fl
 from focalboost import BinaryFocalLoss
 
+CREDIT_CARD = "ULB credit card"
 LOSS = BinaryFocalLoss(gamma=2.0, alpha=0.25)
 
 
@@ -94,8 +95,8 @@ def main() -> None:
         "0.107288, 0.0400507",
         f"{first:.6f}, {last:.6f}",
     )
-    if options.folder.is_dir():
-        plain, focal = credit_card(*load(options.folder, "ULB credit card"))
+    if (options.folder / TABLES[CREDIT_CARD].file).exists():
+        plain, focal = credit_card(*load(options.folder, CREDIT_CARD))
         table.add_row(
             "credit card fraud, AUC of log loss and of focal loss (Halford; here 40 % of the rows)",
             "0.97772, 0.97948",

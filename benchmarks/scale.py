@@ -41,7 +41,7 @@ def case(host: str, kind: str, n: int, classes: int, rounds: int) -> tuple[float
     many = {"num_class": classes} if classes > 2 else {}
     constant: list[np.ndarray] = []
 
-    def trivial(margin: np.ndarray, _: Any) -> list[np.ndarray]:
+    def trivial(*_: Any) -> list[np.ndarray]:
         if not constant:
             g = np.random.default_rng(0).random(shape, dtype=np.float32) - np.float32(0.5)
             constant.extend([np.asarray(g, order=order), np.ones_like(g, order=order)])
