@@ -54,11 +54,7 @@ def counted_posterior(
     client: Client, options: Mapping[str, Any], y: Any, sample_weight: Any
 ) -> ClassPosterior:
     """Return the posterior for labels that are spread over the workers."""
-    weights = [None] * y.npartitions if sample_weight is None else parts(sample_weight)
-    if len(weights) != y.npartitions:
-        raise ValueError(
-            f"sample_weight must have the {y.npartitions} partitions of y, got {len(weights)}"
-        )
+    weights = [None] * n_parts(y) if sample_weight is None else parts(sample_weight)
     counted = [dask.delayed(_count_labels)(*both) for both in zip(parts(y), weights, strict=True)]
     found = [part for part in client.gather(client.compute(counted)) if len(part[0])]
     if not found:
@@ -74,12 +70,31 @@ def counted_posterior(
     return ClassPosterior.of_counts(options, classes, rows, sums)
 
 
-def check_collection(name: str, value: Any) -> None:
+def check_collection(name: str, value: Any, like: Collection | None = None) -> None:
+    """Refuse what is in memory, and parts that do not belong to those of ``like``."""
     if not isinstance(value, (da.Array, dd.DataFrame, dd.Series)):
         raise TypeError(
             f"{name} must be a Dask array or frame, got {type(value).__name__}: arrays and frames in "
             "memory are for FocalXGBClassifier and FocalLGBMClassifier"
         )
+    if like is not None and n_parts(value) != n_parts(like):
+        raise ValueError(
+            f"{name} must have the {n_parts(like)} partitions of X, got {n_parts(value)}: rechunk or "
+            "repartition it alike"
+        )
+
+
+def by_rows(X: Collection) -> Collection:
+    """Return the collection in parts of whole rows."""
+    split = isinstance(X, da.Array) and X.ndim == 2 and X.numblocks[1] > 1
+    return X.rechunk({1: -1}) if split else X
+
+
+def n_parts(collection: Collection) -> int:
+    """Return in how many parts the rows lie."""
+    if isinstance(collection, da.Array):
+        return int(collection.numblocks[0])
+    return int(collection.npartitions)
 
 
 def parts(collection: Collection) -> list[Any]:
@@ -95,8 +110,7 @@ def rowwise(
     ``columns``: how many the function returns, None for a vector.
     """
     if isinstance(collection, da.Array):
-        if collection.ndim == 2 and collection.numblocks[1] > 1:
-            collection = collection.rechunk({1: -1})
+        collection = by_rows(collection)
         chunks = collection.chunks[:1] + (() if columns is None else ((columns,),))
         dropped = [1] if columns is None and collection.ndim == 2 else None
         added = [1] if columns is not None and collection.ndim == 1 else None

@@ -21,8 +21,10 @@ from focalboost._namespace import to_numpy
 from focalboost.dask._collections import (
     Collection,
     OnDask,
+    by_rows,
     check_collection,
     counted_posterior,
+    n_parts,
     parts,
     rowwise,
 )
@@ -86,7 +88,10 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
         """Fit on collections; ``eval_set`` and ``callbacks`` are refused, with what to do instead."""
         client = self.client
         check_collection("X", X)
-        check_collection("y", y)
+        check_collection("y", y, X)
+        if sample_weight is not None:
+            check_collection("sample_weight", sample_weight, X)
+        X = by_rows(X)
         options = self.get_params()
         stopped = [name for name in _EARLY_STOPPING if options.get(name)]
         if eval_set is not None or callbacks or stopped:
@@ -135,9 +140,10 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
             ``argmin() + 1`` iterations are best: give ``predict_proba`` that as ``num_iteration``.
         """
         check_collection("X", X)
-        check_collection("y", y)
+        check_collection("y", y, X)
+        X = by_rows(X)
         local = self.to_local()
-        weights = [None] * y.npartitions if sample_weight is None else parts(sample_weight)
+        weights = [None] * n_parts(y) if sample_weight is None else parts(sample_weight)
         found = self.client.compute(
             [
                 dask.delayed(_sums)(local, *of_part)

@@ -22,6 +22,7 @@ from focalboost._namespace import to_numpy
 from focalboost.dask._collections import (
     Collection,
     OnDask,
+    by_rows,
     check_collection,
     check_weights,
     connected,
@@ -286,7 +287,10 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
         """Fit on collections; arguments as for ``FocalXGBClassifier``."""
         client = self.client
         check_collection("X", X)
-        check_collection("y", y)
+        check_collection("y", y, X)
+        if sample_weight is not None:
+            check_collection("sample_weight", sample_weight, X)
+        whole = by_rows(X)
         posterior = counted_posterior(client, self.get_params(), y, sample_weight)
         host = {k: v for k, v in self.get_params().items() if k not in HANDLED}
         objective = self._objective(host, posterior)
@@ -308,16 +312,18 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
             raise ValueError(
                 f"sample_weight_eval_set must have {len(sets)} entries as eval_set, got {len(weights)}"
             )
-        for Xv, yv in sets:
+        for (Xv, yv), w in zip(sets, weights, strict=True):
             check_collection("X of eval_set", Xv)
-            check_collection("y of eval_set", yv)
+            check_collection("y of eval_set", yv, Xv)
+            if w is not None:
+                check_collection("sample_weight_eval_set", w, Xv)
             # XGBoost would say no more than that a part is in error.
             known = [dask.delayed(_count_known)(posterior, part) for part in parts(yv)]
             client.gather(client.compute(known))
         matrix = partial(self._matrix, client, posterior)
-        d = matrix(X, y, sample_weight, None)
+        d = matrix(whole, y, sample_weight, None)
         evals = [
-            (d if Xv is X and yv is y else matrix(Xv, yv, w, d), f"validation_{i}")
+            (d if Xv is X and yv is y else matrix(by_rows(Xv), yv, w, d), f"validation_{i}")
             for i, ((Xv, yv), w) in enumerate(zip(sets, weights, strict=True))
         ]
         exact = fx.ExactMetrics([_OfAllRows(metric) for metric in own], posterior.says())

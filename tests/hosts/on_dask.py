@@ -144,7 +144,10 @@ def xgboost_refuses(client):
     raises(TypeError, "y must be a Dask", classifier().fit, dX, y)
     raises(ValueError, "at least two classes", classifier().fit, dX, 0 * dy)
     raises(ValueError, "left out on Dask", classifier(eval_metric="recall@0.1").fit, dX, dy)
-    raises(ValueError, "partitions of y", classifier().fit, dX, dy, sample_weight=dy.rechunk(500))
+    for spread_out in (DaskFocalXGBClassifier, DaskFocalLGBMClassifier):
+        fit, other = spread_out().fit, dy.rechunk(500)
+        raises(ValueError, "y must have the 2 partitions of X, got 4", fit, dX, other)
+        raises(ValueError, "sample_weight must have the 2", fit, dX, dy, sample_weight=other)
     raises(
         ValueError, "among the training labels", classifier().fit, dX, dy, eval_set=[(dX, dy + 1)]
     )
@@ -170,6 +173,9 @@ def estimators(client):
             assert found.dtype == one.predict_proba(X).dtype
             np.testing.assert_allclose(found.compute(), one.predict_proba(X[order]), atol=2e-6)
             np.testing.assert_array_equal(many.predict(dX).compute(), one.predict(X[order]))
+            columns = dX.rechunk((dX.chunks[0], 3))  # parts of three columns
+            alike = spread_out(**options).fit(columns, dy, sample_weight=dw)
+            np.testing.assert_array_equal(alike.predict_proba(columns), found)
             assert many.decision_function(dX).compute().shape == (len(X), 3)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / ("model.ubj" if local is FocalXGBClassifier else "model.txt")
