@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -647,12 +647,17 @@ def take_named(params: dict[str, Any], loss: FocalLoss) -> list[_OfScore]:
     found = {name: metrics.named(name, max(2, loss.n_outputs)) for name in names}
     if any(found.values()):
         if _workers.several():
-            raise ValueError(
-                f"{next(filter(found.get, names))} must be left out with several workers: it needs the "
-                "scores of all rows, and each worker has its own; evaluate the model after training"
-            )
+            refuse_scores(next(filter(found.get, names)), "with several workers")
         params["eval_metric"] = [name for name in names if found[name] is None]
     return [_OfScore(metric, loss) for metric in found.values() if metric]
+
+
+def refuse_scores(name: str, where: str) -> NoReturn:
+    """Refuse a metric that cannot be added up over workers."""
+    raise ValueError(
+        f"{name} must be left out {where}: it needs the scores of all rows in one place; evaluate the "
+        "model after training"
+    )
 
 
 def check_direction(callbacks: Sequence[Any], larger: set[str], last: str) -> None:

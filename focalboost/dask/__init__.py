@@ -10,6 +10,7 @@ Install with ``pip install "focalboost[dask,lightgbm,sklearn]"``.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,13 +24,8 @@ def __getattr__(name: str) -> Any:
     """Import one library only, the one that is asked for."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "DaskFocalLGBMClassifier":
-        from focalboost.dask import _lightgbm
-
-        return getattr(_lightgbm, name)
-    from focalboost.dask import _xgboost
-
-    return getattr(_xgboost, name)
+    place = "_lightgbm" if name == "DaskFocalLGBMClassifier" else "_xgboost"
+    return getattr(import_module(f"{__name__}.{place}"), name)
 
 
 def __dir__() -> list[str]:

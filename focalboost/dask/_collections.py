@@ -54,8 +54,7 @@ def counted_posterior(
     client: Client, options: Mapping[str, Any], y: Any, sample_weight: Any
 ) -> ClassPosterior:
     """Return the posterior for labels that are spread over the workers."""
-    weights = [None] * n_parts(y) if sample_weight is None else parts(sample_weight)
-    counted = [dask.delayed(_count_labels)(*both) for both in zip(parts(y), weights, strict=True)]
+    counted = [dask.delayed(_count_labels)(*part) for part in with_weights(sample_weight, y)]
     found = [part for part in client.gather(client.compute(counted)) if len(part[0])]
     if not found:
         raise ValueError("y must have rows, got none")
@@ -82,6 +81,32 @@ def check_collection(name: str, value: Any, like: Collection | None = None) -> N
             f"{name} must have the {n_parts(like)} partitions of X, got {n_parts(value)}: rechunk or "
             "repartition it alike"
         )
+
+
+def whole_rows(
+    X: Collection, y: Collection, sample_weight: Collection | None = None, of: str = ""
+) -> Collection:
+    """Return X in parts of whole rows; refuse what is in memory, and parts that do not belong together.
+
+    ``of``: what errors say after each name.
+    """
+    check_collection(f"X{of}", X)
+    check_collection(f"y{of}", y, X)
+    if sample_weight is not None:
+        check_collection(f"sample_weight{of}", sample_weight, X)
+    return by_rows(X)
+
+
+def codes(posterior: ClassPosterior, name: str, y: Any) -> NDArray[np.int64]:
+    """Return the labels of a part as 0 .. K-1; a part may have no rows."""
+    return posterior.codes(y, name) if len(y) else np.empty(0, np.int64)
+
+
+def with_weights(sample_weight: Collection | None, *others: Collection) -> list[tuple[Any, ...]]:
+    """Return the parts of collections, and of their weights last, None where there are none."""
+    columns = [parts(other) for other in others]
+    weights = [None] * len(columns[0]) if sample_weight is None else parts(sample_weight)
+    return list(zip(*columns, weights, strict=True))
 
 
 def by_rows(X: Collection) -> Collection:
@@ -156,10 +181,8 @@ class OnDask:
         return local
 
     def __getstate__(self) -> dict[str, Any]:
-        parent = getattr(super(), "__getstate__", None)
-        state = dict(parent() if parent else self.__dict__)
-        state.pop("_client", None)
-        return state
+        state: Any = super().__getstate__()
+        return {k: v for k, v in state.items() if k != "_client"}
 
     def _ask(
         self, method: str, X: Any, keywords: dict[str, Any], columns: int | None, dtype: Any

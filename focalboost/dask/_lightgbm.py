@@ -21,18 +21,20 @@ from focalboost._namespace import to_numpy
 from focalboost.dask._collections import (
     Collection,
     OnDask,
-    by_rows,
-    check_collection,
+    codes,
     counted_posterior,
-    n_parts,
-    parts,
     rowwise,
+    whole_rows,
+    with_weights,
 )
 from focalboost.estimators._lightgbm import FocalLGBMClassifier
-from focalboost.estimators._posterior import HANDLED, ClassPosterior
+from focalboost.estimators._posterior import HANDLED
 
 _EARLY_STOPPING = (
-    *("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
+    "early_stopping_round",
+    "early_stopping_rounds",
+    "early_stopping",
+    "n_iter_no_change",
 )
 
 
@@ -87,11 +89,7 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
     ) -> Self:
         """Fit on collections; ``eval_set`` and ``callbacks`` are refused, with what to do instead."""
         client = self.client
-        check_collection("X", X)
-        check_collection("y", y, X)
-        if sample_weight is not None:
-            check_collection("sample_weight", sample_weight, X)
-        X = by_rows(X)
+        X = whole_rows(X, y, sample_weight)
         options = self.get_params()
         stopped = [name for name in _EARLY_STOPPING if options.get(name)]
         if eval_set is not None or callbacks or stopped:
@@ -103,19 +101,17 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
             )
         posterior = counted_posterior(client, options, y, sample_weight)
         host = {k: v for k, v in options.items() if k not in HANDLED}
-        params, _ = self._host(dict(host), posterior, None)
-        metric = {name for name in fl.ALIASES["metric"] if name in host}
-        kept = {k: v for k, v in host.items() if k not in metric | {"objective"}}
+        params, _ = self._host(host, posterior, None)  # takes the metrics out of host
         intercept = np.atleast_1d(posterior.intercept())
         several = len(intercept) if len(intercept) > 1 else None
         start = rowwise(partial(_margins, intercept), y, np.float64, several)
-        regressor = lgb.DaskLGBMRegressor(client=client, **kept | params | {"metric": "None"})
+        regressor = lgb.DaskLGBMRegressor(client=client, **host | params | {"metric": "None"})
         trained = _while_all_live(
             client,
             partial(
                 regressor.fit,
                 X,
-                rowwise(partial(_codes, posterior), y, np.float64),
+                rowwise(partial(codes, posterior, "y"), y, np.int64),
                 sample_weight=sample_weight,
                 init_score=start,
             ),
@@ -139,16 +135,10 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
         array of shape (n_iterations,)
             ``argmin() + 1`` iterations are best: give ``predict_proba`` that as ``num_iteration``.
         """
-        check_collection("X", X)
-        check_collection("y", y, X)
-        X = by_rows(X)
+        X = whole_rows(X, y, sample_weight)
         local = self.to_local()
-        weights = [None] * n_parts(y) if sample_weight is None else parts(sample_weight)
         found = self.client.compute(
-            [
-                dask.delayed(_sums)(local, *of_part)
-                for of_part in zip(parts(X), parts(y), weights, strict=True)
-            ]
+            [dask.delayed(_sums)(local, *part) for part in with_weights(sample_weight, X, y)]
         )
         total, weight = np.sum(self.client.gather(found), axis=0).T
         if not weight.all():
@@ -186,10 +176,6 @@ def _while_all_live(client: Client, train: Callable[[], Any]) -> Any:
     return future.result()
 
 
-def _codes(posterior: ClassPosterior, y: Any) -> NDArray[np.float64]:
-    return posterior.codes(y, "y").astype(np.float64) if len(y) else np.empty(0)
-
-
 def _margins(intercept: NDArray[np.float64], y: Any) -> NDArray[np.float64]:
     return fl.constant_margins(intercept, len(y))
 
@@ -201,10 +187,10 @@ def _sums(local: FocalLGBMClassifier, X: Any, y: Any, w: Any) -> NDArray[np.floa
     found = np.zeros((n, 2))
     if not len(X):
         return found
-    codes = posterior.codes(y, "y")
+    labels = codes(posterior, "y", y)
     weight = None if w is None else to_numpy(w).reshape(-1).astype(np.float64)
     margin: Any = 0.0
     for i in range(n):
         margin = margin + booster.predict(X, raw_score=True, start_iteration=i, num_iteration=1)
-        found[i] = metrics.sums(posterior.loss, codes, margin, weight)
+        found[i] = metrics.sums(posterior.loss, labels, margin, weight)
     return found

@@ -22,13 +22,14 @@ from focalboost._namespace import to_numpy
 from focalboost.dask._collections import (
     Collection,
     OnDask,
-    by_rows,
     check_collection,
     check_weights,
+    codes,
     connected,
     counted_posterior,
     parts,
     rowwise,
+    whole_rows,
 )
 from focalboost.estimators._base import check_continued
 from focalboost.estimators._posterior import HANDLED, ClassPosterior, pairs
@@ -41,7 +42,13 @@ def _count(part: Mapping[str, Any], loss: FocalLoss, name: str) -> NDArray[np.fl
     given, weight, k = part.get("label"), part.get("weight"), len(loss.gammas)
     if given is None:
         raise ValueError(f"labels must be set on {name}, got a DaskDMatrix without labels")
-    y = to_numpy(given).reshape(-1)
+    y = to_numpy(given)
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(
+            f"labels of {name} must have one column on Dask, got {y.shape[1]}: several targets are for "
+            "focalboost.xgboost.train; here train one model per target"
+        )
+    y = y.reshape(-1)
     loss.check_labels(y)
     w = None if weight is None else to_numpy(weight).reshape(-1).astype(np.float64)
     check_weights(w, len(y), f"weights of {name}")
@@ -125,10 +132,7 @@ def train(
     fx.refuse_obj(host_keywords)
     named = fx.take_named(given, loss)
     if named:
-        raise ValueError(
-            f"{named[0].metric.name} must be left out on Dask: it needs the scores of all rows in one "
-            "place; evaluate the model after training"
-        )
+        fx.refuse_scores(named[0].metric.name, "on Dask")
     objective = fx.Objective(loss, curvature, str(given.get("device") or "cpu"))
     host = fx.host_params(given, objective)
     before = None if xgb_model is None else fx.continued(xgb_model, loss, host)
@@ -286,21 +290,14 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
     ) -> Self:
         """Fit on collections; arguments as for ``FocalXGBClassifier``."""
         client = self.client
-        check_collection("X", X)
-        check_collection("y", y, X)
-        if sample_weight is not None:
-            check_collection("sample_weight", sample_weight, X)
-        whole = by_rows(X)
+        whole = whole_rows(X, y, sample_weight)
         posterior = counted_posterior(client, self.get_params(), y, sample_weight)
         host = {k: v for k, v in self.get_params().items() if k not in HANDLED}
         objective = self._objective(host, posterior)
         builtin, own, order = split_metrics(self.eval_metric, posterior)
         for metric in own:
             if getattr(metric, "higher_is_better", False):
-                raise ValueError(
-                    f"{metric.name} must be left out on Dask: it needs the scores of all rows in one "
-                    "place; evaluate the model after training"
-                )
+                fx.refuse_scores(metric.name, "on Dask")
         before = None
         if xgb_model is not None:
             given = xgb_model.get_booster() if isinstance(xgb_model, xgb.XGBModel) else xgb_model
@@ -312,18 +309,16 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
             raise ValueError(
                 f"sample_weight_eval_set must have {len(sets)} entries as eval_set, got {len(weights)}"
             )
+        whole_sets = []
         for (Xv, yv), w in zip(sets, weights, strict=True):
-            check_collection("X of eval_set", Xv)
-            check_collection("y of eval_set", yv, Xv)
-            if w is not None:
-                check_collection("sample_weight_eval_set", w, Xv)
+            whole_sets.append(whole_rows(Xv, yv, w, " of eval_set"))
             # XGBoost would say no more than that a part is in error.
             known = [dask.delayed(_count_known)(posterior, part) for part in parts(yv)]
             client.gather(client.compute(known))
         matrix = partial(self._matrix, client, posterior)
         d = matrix(whole, y, sample_weight, None)
         evals = [
-            (d if Xv is X and yv is y else matrix(by_rows(Xv), yv, w, d), f"validation_{i}")
+            (d if Xv is X and yv is y else matrix(whole_sets[i], yv, w, d), f"validation_{i}")
             for i, ((Xv, yv), w) in enumerate(zip(sets, weights, strict=True))
         ]
         exact = fx.ExactMetrics([_OfAllRows(metric) for metric in own], posterior.says())
@@ -337,14 +332,12 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
                     maximize=order[-1] in builtin,
                 )
             )
-        params = {k: v for k, v in self._own_xgb_params().items() if v is not None}
+        params = fx.host_params(self._own_xgb_params() | {"eval_metric": builtin}, objective)
         if before is None:
             params = {**objective.params_of(posterior.intercept()), **params}
-        else:
-            params |= {k: v for k, v in objective.params_of(0.0).items() if k != "base_score"}
         trained = dxgb.train(
             client,
-            params | ({"eval_metric": builtin} if builtin else {}),
+            params,
             d,
             self.get_num_boosting_rounds(),
             evals=evals,
@@ -364,18 +357,19 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
     def _own_xgb_params(self) -> dict[str, Any]:
         """Return XGBoost's parameters without those that this class sets."""
         left_out = ("objective", "eval_metric", "num_class", "callbacks", "n_estimators", "missing")
-        return {k: v for k, v in self.get_xgb_params().items() if k not in left_out}
+        params = self.get_xgb_params().items()
+        return {k: v for k, v in params if v is not None and k not in left_out}
 
     def _matrix(
         self, client: Client, posterior: ClassPosterior, X: Any, y: Any, w: Any, ref: Any
     ) -> dxgb.DaskDMatrix:
         """Return the data for training, with labels 0 .. K-1."""
-        codes = rowwise(partial(_codes, posterior), y, np.int64)
+        coded = rowwise(partial(codes, posterior, "eval_set"), y, np.int64)
         more = {} if ref is None else {"ref": ref}
         return dxgb.DaskQuantileDMatrix(
             client,
             X,
-            codes,
+            coded,
             weight=w,
             missing=self.missing,
             max_bin=self.max_bin,
@@ -385,13 +379,9 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
         )
 
 
-def _codes(posterior: ClassPosterior, y: Any) -> NDArray[np.int64]:
-    return posterior.codes(y, "eval_set") if len(y) else np.empty(0, np.int64)
-
-
 def _count_known(posterior: ClassPosterior, y: Any) -> int:
     """Return the number of labels of a part; raise if the model does not know one."""
-    return len(_codes(posterior, y))
+    return len(codes(posterior, "eval_set", y))
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,6 @@ class ClassPosterior:
         weight = None if sample_weight is None else to_numpy(sample_weight).astype(np.float64)
         if weight is not None and weight.shape != (n,):
             raise ValueError(f"sample_weight must have shape {(n,)}, got {weight.shape}")
-        if n_targets == 1:
-            check_classes(classes)
         weight = _validation.sample_weight(weight, n, np.empty(0, np.float64))
         if n_targets == 1:
             rows = np.bincount(codes)
@@ -79,9 +77,8 @@ class ClassPosterior:
         _check_targets(labels, options)
         classes, codes = np.arange(2), labels.astype(np.int64)
         prior = np.array([_shares(class_weights(column, weight, 2), n) for column in codes.T])
-        return cls(
-            _loss(options, classes, None, None), classes, prior, None, None, n_targets
-        ), codes
+        loss = _loss(options, classes, None, None)
+        return cls(loss, classes, prior, None, None, n_targets), codes
 
     @classmethod
     def of_counts(
@@ -92,7 +89,10 @@ class ClassPosterior:
         weights: NDArray[np.float64],
     ) -> Self:
         """Return the posterior for so many rows of each class, and these sums of their weights."""
-        check_classes(classes)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y must have at least two classes, got {len(classes)} class: {classes.tolist()}"
+            )
         class_weight = None
         if options["class_weight"] is not None:
             class_weight = _class_weight(options["class_weight"], classes, rows)
@@ -266,20 +266,13 @@ def _array(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def check_classes(classes: NDArray[Any]) -> None:
-    """Refuse labels of a single class."""
-    if len(classes) < 2:
-        raise ValueError(
-            f"y must have at least two classes, got {len(classes)} class: {classes.tolist()}"
-        )
-
-
 def _shares(weights: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Return weighted class frequencies; a class without weight counts as half an average row."""
     return half_a_row_each(weights / weights.sum(), n)
 
 
 def labels_of(y: ArrayLike) -> NDArray[Any]:
+    """Return labels of any type as an array (n,), or (n, targets); refuse what cannot be labels."""
     if y is None:
         # scikit-learn's own checks look for this sentence.
         raise ValueError("This estimator requires y to be passed, but the target y is None.")

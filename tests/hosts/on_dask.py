@@ -135,6 +135,9 @@ def xgboost_refuses(client):
     )
     named = {"eval_metric": "recall@0.01"}
     raises(ValueError, "recall@0.01 must be left out", train, client, named, good, 2, loss=FOCAL)
+    two = dX[:, :2].map_blocks(lambda part: (part > 0).astype(float))
+    two = dxgb.DaskDMatrix(client, dX, two)
+    raises(ValueError, "must have one column on Dask, got 2", train, client, {}, two, 2, loss=FOCAL)
     raises(TypeError, "obj must not", train, client, {}, good, 2, loss=FOCAL, obj=None)
     raises(TypeError, "Dask array or frame", predict_proba, client, xgb.Booster(), X)
     native = xgb.train({}, xgb.DMatrix(X, y), 1)
@@ -184,6 +187,10 @@ def estimators(client):
             for same in (loaded, many.to_local(), pickle.loads(pickle.dumps(many))):
                 np.testing.assert_array_equal(same.predict_proba(X), many.predict_proba(X))
             assert type(many.to_local()) is local
+            if spread_out is DaskFocalXGBClassifier:
+                more = spread_out(**options | {"n_estimators": 2})
+                more.fit(dX, dy, sample_weight=dw, xgb_model=many)
+                assert more.get_booster().num_boosted_rounds() == options["n_estimators"] + 2
             many.set_params(population_prior=(0.2, 0.3, 0.5))
             moved = many.predict_proba(dX).compute()
             assert moved[:, 2].mean() > found.compute()[:, 2].mean()

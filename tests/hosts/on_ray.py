@@ -14,9 +14,7 @@ from ray.train.xgboost import RayTrainReportCallback, XGBoostTrainer
 
 import focalboost.xgboost as fx
 from tests.hosts import tables
-from tests.hosts.models import FOCAL, SOFTMAX
-
-PARAMS = {"max_depth": 3, "eta": 0.3, "nthread": 1}
+from tests.hosts.models import FOCAL, SOFTMAX, XGBOOST
 
 
 class Dies(xgb.callback.TrainingCallback):
@@ -39,9 +37,7 @@ def matrix(arrays):
 
 def loop(config):
     rank = ray.train.get_context().get_world_rank()
-    d, v = (
-        xgb.DMatrix(*(a[rank] for a in arrays)) for arrays in (config["train"], config["valid"])
-    )
+    d, v = (matrix([a[rank] for a in config[name]]) for name in ("train", "valid"))
     before, done = None, 0
     if checkpoint := ray.train.get_checkpoint():
         before = RayTrainReportCallback.get_model(checkpoint)
@@ -50,7 +46,7 @@ def loop(config):
     if config["mark"]:
         callbacks.append(Dies(Path(config["mark"])))
     fx.train(
-        PARAMS,
+        XGBOOST,
         d,
         config["rounds"] - done,
         loss=config["loss"],
@@ -76,10 +72,6 @@ def on_two(folder, train, valid, loss, rounds, patience=None, mark=None):
     return RayTrainReportCallback.get_model(result.checkpoint), result.metrics
 
 
-def split(arrays, rows):
-    return [[a[r] for r in rows] for a in arrays]
-
-
 def main():
     with tempfile.TemporaryDirectory() as folder:
         ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -89,13 +81,15 @@ def main():
             first = np.arange(1500)
             by_class = first[np.argsort(y[:1500], kind="stable")]
             cut = int((y[:1500] == 0).sum())
-            train = split((X, y, w), (by_class[:cut], by_class[cut:]))  # one class on the first
-            valid = split((X, y), (np.arange(1500, 1600), np.arange(1600, 2000)))
+            train = tables.split(
+                (X, y, w), (by_class[:cut], by_class[cut:])
+            )  # one class on the first
+            valid = tables.split((X, y), (np.arange(1500, 1600), np.arange(1600, 2000)))
             history = {}
             d = xgb.DMatrix(X[by_class], y[by_class], weight=w[by_class])
             v = xgb.DMatrix(X[1500:], y[1500:])
             one = fx.train(
-                PARAMS,
+                XGBOOST,
                 d,
                 100,
                 loss=loss,
@@ -114,7 +108,7 @@ def main():
         mark = Path(folder) / "killed"
         resumed, _ = on_two(folder, train, valid, SOFTMAX, 10, mark=str(mark))
         assert mark.exists()
-        straight = fx.train(PARAMS, d, 10, loss=SOFTMAX, verbose_eval=False)
+        straight = fx.train(XGBOOST, d, 10, loss=SOFTMAX, verbose_eval=False)
         assert resumed.num_boosted_rounds() == 10
         margins = (m.predict(v, output_margin=True) for m in (resumed, straight))
         np.testing.assert_allclose(*margins, atol=5e-6)

@@ -14,10 +14,9 @@ from xgboost.tracker import RabitTracker
 import focalboost.xgboost as fx
 from focalboost import BinaryFocalLoss, FocalXGBClassifier, metrics
 from tests.hosts import tables
-from tests.hosts.models import FOCAL, SOFTMAX
+from tests.hosts.models import FOCAL, SOFTMAX, XGBOOST
 
 CANONICAL = BinaryFocalLoss(gamma=2.0, link="canonical")
-PARAMS = {"max_depth": 3, "eta": 0.3, "nthread": 1}
 
 
 def shares(y):
@@ -53,7 +52,7 @@ def run(case):
     v = xgb.DMatrix(*(a[rank] for a in valid))
     try:
         booster = fx.train(
-            PARAMS | more,
+            XGBOOST | more,
             d,
             30,
             loss=loss,
@@ -126,10 +125,6 @@ def two_targets():
     return X, np.column_stack([y, X[:, 1] > 1])
 
 
-def split(arrays, rows):
-    return [[a[r] for r in rows] for a in arrays]
-
-
 def main():
     cases, expected = [], []
     for loss, (X, y) in (
@@ -143,12 +138,12 @@ def main():
         first = y if y.ndim == 1 else y[:, 0]
         for title, rows in shares(first[train]).items():
             # Of unequal sizes: a plain mean over the workers would be another number.
-            valid = split((X, y), (later[:100], later[100:]))
-            cases.append((run, (loss, split((X, y, w), rows), valid, {}, False)))
+            valid = tables.split((X, y), (later[:100], later[100:]))
+            cases.append((run, (loss, tables.split((X, y, w), rows), valid, {}, False)))
             order = np.concatenate(rows)
             history = {}
             one = fx.train(
-                PARAMS,
+                XGBOOST,
                 xgb.DMatrix(X[order], y[order], weight=w[order]),
                 30,
                 loss=loss,
@@ -161,17 +156,20 @@ def main():
     X, y = tables.binary()
     X, w = X.round(1), tables.weights(len(y))
     halves = np.array_split(np.arange(1500), 2)
-    valid = split((X, y), np.array_split(np.arange(1500, len(y)), 2))
+    valid = tables.split((X, y), np.array_split(np.arange(1500, len(y)), 2))
     bad = y.copy()
     bad[1400] = 7
     cases += [
-        (run, (FOCAL, split((X, y, w), halves), valid, {}, True)),
-        (run, (FOCAL, split((X, bad, w), halves), valid, {}, False)),
-        (run, (FOCAL, split((X, np.zeros_like(y), w), halves), valid, {}, False)),
-        (run, (FOCAL, split((X, y, w), halves), valid, {"eval_metric": "recall@0.01"}, False)),
+        (run, (FOCAL, tables.split((X, y, w), halves), valid, {}, True)),
+        (run, (FOCAL, tables.split((X, bad, w), halves), valid, {}, False)),
+        (run, (FOCAL, tables.split((X, np.zeros_like(y), w), halves), valid, {}, False)),
+        (
+            run,
+            (FOCAL, tables.split((X, y, w), halves), valid, {"eval_metric": "recall@0.01"}, False),
+        ),
         (arrays, None),
         (estimator, None),
-        (scikit_metric, split((y, X[:, 0], w), (np.arange(300), np.arange(300, len(y))))),
+        (scikit_metric, tables.split((y, X[:, 0], w), (np.arange(300), np.arange(300, len(y))))),
     ]
     found = on_two(cases)
     for (title, X_, one, history), pair in zip(expected, found, strict=False):

@@ -62,3 +62,8 @@ def collapsing_classes(n=40_000, seed=0):
         X[apart, k - 1] += 9
         X[apart, k] -= 9
     return X.astype(np.float32), y
+
+
+def split(arrays, rows):
+    """Return each array's rows of each worker."""
+    return [[a[r] for r in rows] for a in arrays]
