@@ -27,6 +27,7 @@ autodoc_typehints = "none"  # numpydoc sections say more
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 exclude_patterns = ["_build"]
+autodoc_mock_imports = ["pyspark", "xgboost.spark"]  # large, and not needed to read docstrings
 
 # The notebooks are shown as they were run; they lie with the other examples.
 nb_execution_mode = "off"

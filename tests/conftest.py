@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Programs that tests run as processes of their own; they import optional packages.
 collect_ignore = [
-    *("hosts/on_dask.py", "hosts/on_ray.py"),
+    *("hosts/on_dask.py", "hosts/on_ray.py", "hosts/on_spark.py"),
     *("hosts/several_workers.py", "hosts/killed_worker.py", "hosts/past_memory.py"),
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from xgboost import dask as dxgb
 
 import focalboost.xgboost as fx
-from focalboost import _frequencies, _rounds, _scale, _workers, metrics
+from focalboost import _frequencies, _scale, metrics
 from focalboost._curvature import Curvature
 from focalboost._namespace import to_numpy
 from focalboost.dask._collections import (
@@ -33,7 +32,7 @@ from focalboost.dask._collections import (
 )
 from focalboost.estimators._base import check_continued
 from focalboost.estimators._posterior import HANDLED, ClassPosterior, pairs
-from focalboost.estimators._xgboost import FocalXGBClassifier, split_metrics, stored
+from focalboost.estimators._xgboost import FocalXGBClassifier, metrics_of_workers, stored
 from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss, check_loss
 
 
@@ -294,10 +293,13 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
         posterior = counted_posterior(client, self.get_params(), y, sample_weight)
         host = {k: v for k, v in self.get_params().items() if k not in HANDLED}
         objective = self._objective(host, posterior)
-        builtin, own, order = split_metrics(self.eval_metric, posterior)
-        for metric in own:
-            if getattr(metric, "higher_is_better", False):
-                fx.refuse_scores(metric.name, "on Dask")
+        builtin, exact, callbacks = metrics_of_workers(
+            self.eval_metric,
+            posterior,
+            self.callbacks or (),
+            self.early_stopping_rounds,
+            "on Dask",
+        )
         before = None
         if xgb_model is not None:
             given = xgb_model.get_booster() if isinstance(xgb_model, xgb.XGBModel) else xgb_model
@@ -321,17 +323,6 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
             (d if Xv is X and yv is y else matrix(whole_sets[i], yv, w, d), f"validation_{i}")
             for i, ((Xv, yv), w) in enumerate(zip(sets, weights, strict=True))
         ]
-        exact = fx.ExactMetrics([_OfAllRows(metric) for metric in own], posterior.says())
-        callbacks = [exact, *(self.callbacks or ())]
-        fx.check_direction(self.callbacks or (), set(), order[-1])
-        if self.early_stopping_rounds is not None:
-            callbacks.append(
-                xgb.callback.EarlyStopping(
-                    rounds=self.early_stopping_rounds,
-                    metric_name=order[-1],
-                    maximize=order[-1] in builtin,
-                )
-            )
         params = fx.host_params(self._own_xgb_params() | {"eval_metric": builtin}, objective)
         if before is None:
             params = {**objective.params_of(posterior.intercept()), **params}
@@ -382,19 +373,3 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
 def _count_known(posterior: ClassPosterior, y: Any) -> int:
     """Return the number of labels of a part; raise if the model does not know one."""
     return len(codes(posterior, "eval_set", y))
-
-
-@dataclass(frozen=True)
-class _OfAllRows:
-    """A metric of the rows of a worker, as the mean over the rows of all."""
-
-    metric: Any
-
-    def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
-        n, value, weight = data.num_row(), 0.0, 0.0
-        if n:
-            y, z, w, _ = _rounds.read(margin, data)
-            value = self.metric.value(y, np.asarray(z), w)
-            weight = float(n if w is None else w.sum(dtype=np.float64))
-        total, weight = _workers.total([value * weight, weight]).tolist()
-        return self.metric.name, total / weight if weight else float("nan")

@@ -12,7 +12,7 @@ import xgboost as xgb
 from numpy.typing import ArrayLike, NDArray
 
 import focalboost.xgboost as fx
-from focalboost import _workers
+from focalboost import _rounds, _workers
 from focalboost._curvature import Curvature
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued
@@ -139,7 +139,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
             raise ValueError(
                 "fit must be called in one process, this is one of several workers: classes and "
                 "frequencies of all rows are needed; call focalboost.xgboost.train in each worker, or "
-                "use focalboost.dask"
+                "use focalboost.dask or focalboost.spark"
             )
         posterior, codes, host = self._read(X, y, sample_weight)
         before: xgb.Booster | None = None
@@ -435,6 +435,44 @@ def split_metrics(given: Any, posterior: ClassPosterior) -> tuple[list[str], lis
     if len(set(order)) < len(order):
         raise ValueError(f"eval_metric must have names of their own, got {order}")
     return builtin, own, order
+
+
+def metrics_of_workers(
+    given: Any, posterior: ClassPosterior, callbacks: Sequence[Any], rounds: int | None, where: str
+) -> tuple[list[str], fx.ExactMetrics, list[Any]]:
+    """Return XGBoost's metrics, our own as those of all rows, and the callbacks for several workers.
+
+    The metric that was named last drives early stopping, after so many ``rounds``.
+    """
+    builtin, own, order = split_metrics(given, posterior)
+    for metric in own:
+        if getattr(metric, "higher_is_better", False):
+            fx.refuse_scores(metric.name, where)
+    exact = fx.ExactMetrics([_OfAllRows(metric) for metric in own], posterior.says())
+    fx.check_direction(callbacks, set(), order[-1])
+    every = [exact, *callbacks]
+    if rounds is not None:
+        last = order[-1]
+        every.append(
+            xgb.callback.EarlyStopping(rounds=rounds, metric_name=last, maximize=last in builtin)
+        )
+    return builtin, exact, every
+
+
+@dataclass(frozen=True)
+class _OfAllRows:
+    """A metric of the rows of a worker, as the mean over the rows of all."""
+
+    metric: Any
+
+    def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[str, float]:
+        n, value, weight = data.num_row(), 0.0, 0.0
+        if n:
+            y, z, w, _ = _rounds.read(margin, data)
+            value = self.metric.value(y, np.asarray(z), w)
+            weight = float(n if w is None else w.sum(dtype=np.float64))
+        total, weight = _workers.total([value * weight, weight]).tolist()
+        return self.metric.name, total / weight if weight else float("nan")
 
 
 def _encoded(

@@ -1,6 +1,7 @@
 """A program: train on a table larger than the memory that the process may use.
 
 The table lies in files of 32 MB; together they are larger than what is allowed on top of the libraries.
+XGBoost reads parquet. LightGBM asks for rows in any order: arrays that are mapped into memory.
 """
 
 import resource
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xgboost as xgb
 
 import focalboost.lightgbm as fl
@@ -30,6 +33,15 @@ def write(folder):
         y = rng.random(ROWS) < 1 / (1 + np.exp(3 - 1.5 * X[:, 0] - X[:, 1]))
         np.save(folder / f"X{i}.npy", X)
         np.save(folder / f"y{i}.npy", y.astype(np.float32))
+        columns = {f"f{j}": X[:, j] for j in range(COLUMNS)} | {"y": y.astype(np.float32)}
+        pq.write_table(pa.table(columns), folder / f"{i}.parquet")
+
+
+def read(folder, i):
+    """Return features and labels of a parquet file."""
+    table = pq.read_table(folder / f"{i}.parquet")
+    every = np.column_stack([column.to_numpy() for column in table.columns])
+    return every[:, :-1], every[:, -1]
 
 
 def limit():
@@ -50,7 +62,7 @@ class Batches(xgb.DataIter):
     def next(self, input_data):
         if self.at == FILES:
             return False
-        X, y = (np.load(self.folder / f"{name}{self.at}.npy") for name in "Xy")
+        X, y = read(self.folder, self.at)
         input_data(data=X, label=y)
         self.at += 1
         return True
@@ -79,7 +91,13 @@ def lightgbm(folder):
     params = {"verbosity": -1, "num_threads": 1, "max_bin": 63, "force_col_wise": True}
     params["bin_construct_sample_cnt"] = 20_000
     sequences = [File(folder / f"X{i}.npy") for i in range(FILES)]
-    return fl.train(params, lgb.Dataset(sequences, y, params=params), 5, loss=LOSS)
+    data = lgb.Dataset(sequences, y, params=params).construct()
+    data.save_binary(folder / "table.bin")
+    trained = fl.train(params, data, 5, loss=LOSS)
+    del data
+    again = fl.train(params, lgb.Dataset(folder / "table.bin", params=params), 5, loss=LOSS)
+    assert again.model_to_string() == trained.model_to_string()
+    return trained
 
 
 def main():

@@ -1,5 +1,7 @@
 """Several workers: programs that start them, each a process, and compare with one machine."""
 
+import os
+import shutil
 import sys
 
 import pytest
@@ -33,15 +35,34 @@ def test_ray():
     run_python("tests/hosts/on_ray.py", PYTHONPATH=".")
 
 
+def needs_spark():
+    pytest.importorskip("pyspark")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        pytest.skip("Spark needs Java, which is not on this machine")
+
+
+@pytest.mark.slow
+def test_spark():
+    """Two executors: models, metrics, pipelines, cross-validation, saved models, refusals."""
+    needs_spark()
+    run_python("tests/hosts/on_spark.py", PYTHONPATH=".")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
 @pytest.mark.parametrize("host", ["xgboost", "lightgbm"])
 def test_a_table_larger_than_memory(host):
-    run_python("tests/hosts/past_memory.py", host, PYTHONPATH=".")
+    # Arrow's default pool keeps memory that was freed.
+    run_python(
+        "tests/hosts/past_memory.py", host, PYTHONPATH=".", ARROW_DEFAULT_MEMORY_POOL="system"
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["dask", "ray"])
+@pytest.mark.parametrize("engine", ["dask", "ray", "spark"])
 def test_examples(engine):
-    pytest.importorskip(engine)
+    if engine == "spark":
+        needs_spark()
+    else:
+        pytest.importorskip(engine)
     run_python(f"examples/on_{engine}.py")
