@@ -139,7 +139,8 @@ def on_dask(
             elif kind == "native":
                 estimator = lgb.DaskLGBMClassifier(**options)
             else:
-                estimator = lgb.DaskLGBMRegressor(objective=trivial_of_worker, **options | many)
+                options |= many | {"metric": "None"}
+                estimator = lgb.DaskLGBMRegressor(objective=trivial_of_worker, **options)
             estimator.fit(X, y)
 
         d = dxgb.DaskQuantileDMatrix(client, X, y) if host == "XGBoost" else None

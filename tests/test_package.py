@@ -2,6 +2,7 @@
 
 import platform
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -36,7 +37,24 @@ def test_imports_point_down():
     assert linter.lint_imports(config_filename=config, no_cache=True) == linter.EXIT_STATUS_SUCCESS
 
 
-def test_version():
+def test_every_file_says_the_same_version():
+    """RELEASING.md: changelog, project, citation and recipe; dates where they have one."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.search(
+        r"^## (\d+\.\d+\.\d+) \((\d{4}-\d\d-\d\d)\)$", changelog, re.MULTILINE
+    ).groups()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    recipe = (ROOT / "recipe/recipe.yaml").read_text(encoding="utf-8")
+    assert project["version"] == version
+    assert f"\nversion: {version}\n" in citation
+    assert f'\ndate-released: "{date}"\n' in citation
+    assert f'\n  version: "{version}"\n' in recipe
+    for name, bound in re.findall(
+        r"^([a-z-]+)(>=[\d.]+)", "\n".join(project["dependencies"]), re.MULTILINE
+    ):
+        assert f"- {name} {bound}\n" in recipe
+    assert f"- python {project['requires-python']}\n" in recipe
     assert re.match(r"\d+\.\d+\.\d+", focalboost.__version__)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 from typing import Any, Self
@@ -103,9 +104,8 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
         host = {k: v for k, v in options.items() if k not in HANDLED}
         params, _ = self._host(host, posterior, None)  # takes the metrics out of host
         intercept = np.atleast_1d(posterior.intercept())
-        several = len(intercept) if len(intercept) > 1 else None
-        start = rowwise(partial(_margins, intercept), y, np.float64, several)
-        regressor = lgb.DaskLGBMRegressor(client=client, **host | params | {"metric": "None"})
+        params |= {"objective": _From(intercept, params["objective"]), "metric": "None"}
+        regressor = lgb.DaskLGBMRegressor(client=client, **host | params)
         trained = _while_all_live(
             client,
             partial(
@@ -113,7 +113,6 @@ class DaskFocalLGBMClassifier(OnDask, FocalLGBMClassifier):  # type: ignore[misc
                 X,
                 rowwise(partial(codes, posterior, "y"), y, np.int64),
                 sample_weight=sample_weight,
-                init_score=start,
             ),
         )
         booster = finalize(trained.booster_, posterior.loss, init_score=intercept)
@@ -176,8 +175,15 @@ def _while_all_live(client: Client, train: Callable[[], Any]) -> Any:
     return future.result()
 
 
-def _margins(intercept: NDArray[np.float64], y: Any) -> NDArray[np.float64]:
-    return fl.constant_margins(intercept, len(y))
+@dataclass(frozen=True)
+class _From:
+    """An objective that starts from the intercept: init_score would be copied five times on the way."""
+
+    intercept: NDArray[np.float64]
+    objective: fl.Objective
+
+    def __call__(self, y: Any, margin: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+        return self.objective(y, margin + self.intercept, sample_weight)
 
 
 def _sums(local: FocalLGBMClassifier, X: Any, y: Any, w: Any) -> NDArray[np.float64]:
