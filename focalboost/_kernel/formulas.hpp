@@ -157,7 +157,8 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
   const double A = power * fma_(g, pL, q);
   double h_t = power * fma_(1.0 + g + g, p * q, -(g * fma_(-g, p, q)) * pL);
   const double B = power * g * (2.0 * p * q - (q - (g - 1.0) * p) * pL);
-  const double r_top = 1.0 / not_true;
+  // J's r where another class is true, and what x is divided by to be an r.
+  const double r_top = 1.0 / (true_top ? sum_x : not_true);
   double h_J = A * r_top * (rest * inverse) + B * r_top * r_top;
   const double least = policy == Guarded ? A / kLongestStep : 0.0;
   if constexpr (policy == Guarded) {
@@ -169,7 +170,7 @@ FOCAL_INLINE Row<T> softmax_row(T first, T second, T z_true, T total, T others_,
           T(A * scale),
           T(B * scale),
           T(least * scale),
-          T(true_top ? 1.0 / sum_x : gap * r_top),
+          T(true_top ? r_top : gap * r_top),
           T(gap * inverse),
           T(lowest * scale),
           T(A * r_top * wa),
