@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 14
 
 
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Gradient and curvature."""
+
+
 class Arguments(NamedTuple):
     """Labels, margins and weights (None: equal), and whether they came with a data container."""
 
@@ -88,12 +92,15 @@ def for_trees(
     factor: float = 1.0,
     order: Literal["C", "F"] = "C",
     n_threads: int | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    out: Pair | None = None,
+) -> Pair:
     """Return gradient and curvature as tree libraries read them: float32, contiguous in ``order``.
 
     The curvature is multiplied by ``factor``. ``n_threads`` None: as many as this process may use.
+    ``out``: what an earlier call returned for the same rows and nobody reads any more; the arrays may be
+    written to and returned. New ones of 40 MB and more would cost half as much again as computing them.
     """
-    host: dict[str, Any] = {"factor": factor, "dtype": np.float32, "order": order}
+    host: dict[str, Any] = {"factor": factor, "dtype": np.float32, "order": order, "out": out}
     host["n_threads"] = _kernel.threads() if n_threads is None else n_threads
     fused = _fused(loss, y, margin, sample_weight, curvature, floor=FLOOR, **host)
     if fused is not None:
@@ -235,6 +242,7 @@ class Rows:
         factor: float = 1.0,
         order: Literal["C", "F"] = "C",
         n_threads: int | None = None,
+        out: Pair | None = None,
     ) -> tuple[Any, Any]:
         """Return gradient and curvature of these rows at ``margin``, as ``for_trees`` does."""
         if self.resident is None:
@@ -247,6 +255,7 @@ class Rows:
                 factor=factor,
                 order=order,
                 n_threads=n_threads,
+                out=out,
             )
         return self.resident.derivatives(margin, curvature=curvature, floor=FLOOR, factor=factor)
 

@@ -119,7 +119,13 @@ class Objective(Immutable):
 
         LightGBM calls it as (margin, Dataset) or as (y, margin[, sample_weight]).
         """
-        y, margin, w, _ = _rounds.read(a, b, sample_weight)
+        return self.derivatives(_rounds.read(a, b, sample_weight))
+
+    def derivatives(
+        self, given: _rounds.Arguments, out: _rounds.Pair | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return gradient and curvature of what LightGBM handed over; ``out`` as for ``for_trees``."""
+        y, margin, w, _ = given
         k = self.loss.n_outputs
         if k == 1 and np.ndim(margin) != 1:
             raise ValueError(
@@ -129,7 +135,7 @@ class Objective(Immutable):
         factor = 1.0 if k == 1 else k / (k - 1)
         # LightGBM copies other dtypes, and reads any other layout as if it were F order.
         host: dict[str, Any] = {"factor": factor, "order": "F", "n_threads": self.n_threads}
-        return _rounds.for_trees(self.loss, y, margin, w, self.curvature, **host)
+        return _rounds.for_trees(self.loss, y, margin, w, self.curvature, **host, out=out)
 
 
 @dataclass(frozen=True)
@@ -250,7 +256,7 @@ def train(
     start = _Start(lambda _: intercept)
     try:
         booster = lgb.train(
-            {**host, "objective": start.moves(objective)},
+            {**host, "objective": _OneRun(objective, intercept)},
             train_set,
             num_boost_round,
             valid_sets=valid or None,
@@ -516,6 +522,25 @@ def _check_data(data: lgb.Dataset, loss: FocalLoss, name: str) -> None:
 
 def _intercept(loss: FocalLoss, data: lgb.Dataset) -> NDArray[np.float64]:
     return np.atleast_1d(np.asarray(loss.intercept(_label(data), _weight(data)), dtype=np.float64))
+
+
+class _OneRun:
+    """The objective of one training set, from where training starts.
+
+    LightGBM has read what it returned when the round is over, and nobody else sees it: it writes into
+    the same arrays in every round.
+    """
+
+    def __init__(self, objective: Objective, intercept: NDArray[np.float64] | None) -> None:
+        self._objective, self._intercept = objective, intercept
+        self._margin: NDArray[np.float64] | None = None
+        self._out: Any = None
+
+    def __call__(self, margin: NDArray[np.float64], data: lgb.Dataset) -> tuple[Any, Any]:
+        if self._intercept is not None:  # the margins themselves are LightGBM's own
+            margin = self._margin = np.add(margin, self._intercept, out=self._margin)
+        self._out = self._objective.derivatives(_rounds.read(margin, data), self._out)
+        return self._out  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

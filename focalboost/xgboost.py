@@ -123,11 +123,17 @@ class Objective(Immutable):
         """Return labels and weights for several rounds of margins of that shape, on this device."""
         return _rounds.Rows.of(self.loss, y, sample_weight, shape, self.device)
 
-    def derivatives(self, rows: _rounds.Rows, margin: Any) -> tuple[Any, Any]:
-        """Return gradient and curvature of such rows, with XGBoost's factor on the softmax curvature."""
+    def derivatives(
+        self, rows: _rounds.Rows, margin: Any, out: _rounds.Pair | None = None
+    ) -> tuple[Any, Any]:
+        """Return gradient and curvature of such rows, with XGBoost's factor on the softmax curvature.
+
+        ``out``: as for ``_rounds.for_trees``.
+        """
         # XGBoost misreads other dtypes and layouts, or frees them while it reads.
         factor = 1.0 if self.loss.n_outputs == 1 else 2.0
-        return rows.derivatives(margin, self.curvature, factor=factor, n_threads=self.n_threads)
+        options: dict[str, Any] = {"factor": factor, "n_threads": self.n_threads, "out": out}
+        return rows.derivatives(margin, self.curvature, **options)
 
     def params(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
         """Return the parameters that belong to this objective for labels ``y``.
@@ -193,11 +199,16 @@ def _softprob_starts_from_scores() -> bool:
 
 
 class _OneRun:
-    """An objective during a training run in which nobody can change the labels: they are read once."""
+    """An objective during a training run in which nobody can change the labels: they are read once.
+
+    Nobody keeps what it returned either, and XGBoost has read it when the round is over: it writes into
+    the same arrays in every round.
+    """
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._rows: WeakKeyDictionary[xgb.DMatrix, _rounds.Rows] = WeakKeyDictionary()
+        self._out: WeakKeyDictionary[xgb.DMatrix, Any] = WeakKeyDictionary()
 
     def __call__(self, margin: Any, data: xgb.DMatrix) -> tuple[Any, Any]:
         if margin.size == 0:
@@ -208,7 +219,9 @@ class _OneRun:
             y = like_margin(given.y, margin.shape)
             rows = self._objective.rows(y, given.sample_weight, margin.shape)
             self._rows[data] = rows
-        return self._objective.derivatives(rows, margin)
+        out = self._out.get(data)
+        self._out[data] = found = self._objective.derivatives(rows, margin, out)
+        return found
 
 
 def like_margin(y: Any, shape: tuple[int, ...]) -> Any:

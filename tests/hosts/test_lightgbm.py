@@ -15,7 +15,7 @@ from scipy.special import expit, softmax
 
 import focalboost
 import focalboost.lightgbm as fl
-from focalboost import BinaryFocalLoss, _lightgbm_model
+from focalboost import BinaryFocalLoss, _kernel, _lightgbm_model
 from tests.hosts import tables
 from tests.hosts.models import FOCAL, LIGHTGBM, SOFTMAX, loss_for
 from tests.processes import run_python
@@ -679,3 +679,28 @@ def test_trees_that_stop_growing():
     assert "num_leaves=1\n" in booster.model_to_string().partition("Tree=3\n")[2]
     again = lgb.Booster(model_str=booster.model_to_string())
     assert_array_equal(again.predict(X), booster.predict(X))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"bagging_fraction": 0.7, "bagging_freq": 1}, {"data_sample_strategy": "goss"}],
+    ids=["all rows", "bagging", "goss"],
+)
+def test_arrays_serve_again_because_lightgbm_has_read_them(each_table, more, monkeypatch):
+    X, y = each_table
+    loss, params = loss_for(y), LIGHTGBM | more
+    expected = fl.train(params, lgb.Dataset(X, y), 20, loss=loss).model_to_string()
+    places = set()
+
+    class Poisoned(fl._OneRun):
+        def __call__(self, margin, data):
+            for array in (*(self._out or ()), self._margin):
+                if array is not None:
+                    array.fill(np.nan)
+            found = super().__call__(margin, data)
+            places.update(array.ctypes.data for array in found)
+            return found
+
+    monkeypatch.setattr(fl, "_OneRun", Poisoned)
+    assert fl.train(params, lgb.Dataset(X, y), 20, loss=loss).model_to_string() == expected
+    assert len(places) == 2 or _kernel.chosen() == "numpy"

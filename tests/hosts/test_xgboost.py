@@ -851,3 +851,28 @@ class TestArrays:
     def test_obj_is_refused(self, binary):
         with pytest.raises(TypeError, match="obj must not be given"):
             fx.train(XGBOOST, fx.Arrays(*binary), 3, loss=FOCAL, obj=fx.Objective(FOCAL))
+
+
+@pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
+def test_arrays_serve_again_because_xgboost_has_read_them(each_table, strategy, monkeypatch):
+    X, y = each_table
+    d = xgb.DMatrix(X, y)
+    params = XGBOOST | {"multi_strategy": strategy, "subsample": 0.7, "seed": 1}
+    objective = fx.Objective(loss_for(y))
+    expected = xgb.train(params | objective.params(y), d, 8, obj=objective)
+    places = set()
+
+    class Poisoned(fx._OneRun):
+        def __call__(self, margin, data):
+            for array in self._out.get(data, ()):
+                array.fill(np.nan)
+            found = super().__call__(margin, data)
+            places.update(array.ctypes.data for array in found)
+            return found
+
+    monkeypatch.setattr(fx, "_OneRun", Poisoned)
+    found = fx.train(params, d, 8, loss=loss_for(y))
+    assert_array_equal(
+        found.predict(d, output_margin=True), expected.predict(d, output_margin=True)
+    )
+    assert len(places) == 2 or _kernel.chosen() == "numpy"
