@@ -11,7 +11,7 @@ PYTEST = $(BIN)/python -m pytest -n auto
 KERNEL := CMakeLists.txt $(wildcard focalboost/_kernel/*.?pp)
 
 help:
-	@echo "make demo      train focal loss against log loss on an embedded fraud table"
+	@echo "make demo      train focal loss against log loss on a simulated fraud table"
 	@echo "make test      the whole test suite, doctests included"
 	@echo "make test-all  the same and the slow tests"
 	@echo "make test-matrix  the suite with other versions of Python and the libraries (minutes each)"
@@ -25,7 +25,7 @@ help:
 	@echo "make clean     remove .venv and what was built"
 
 demo: .venv/demo
-	$(BIN)/python examples/quickstart.py
+	$(BIN)/python -m focalboost compare --plot build/quickstart.png
 
 # Twice: with the compiled kernel, and with the formulas in NumPy that serve where there is none.
 test: .venv/test
