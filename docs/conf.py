@@ -4,8 +4,11 @@ Warnings are errors (make docs).
 """
 
 import importlib.metadata
+import re
 import shutil
 from pathlib import Path
+
+from sphinx.errors import ExtensionError
 
 project = "focalboost"
 copyright = "the focalboost contributors"
@@ -18,6 +21,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas without the network
     "sphinx_copybutton",
     "numpydoc",
 ]
@@ -47,3 +51,19 @@ html_static_path = ["_static"]
 html_css_files = ["notebooks.css"]
 html_title = f"focalboost {version}"
 html_theme_options = {"navigation_with_keys": True}
+
+
+def setup(app):
+    """Check the finished pages."""
+    app.connect("build-finished", refuse_the_network)
+
+
+def refuse_the_network(app, exception):
+    """Raise if a page loads anything from elsewhere: readers may be offline, and nobody is to watch them."""
+    for page in () if exception else Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(
+            r'<(?:script|img|link|iframe)\b[^>]*?(?:src|href)="(https?:[^"]+)"', text
+        )
+        if loaded:
+            raise ExtensionError(f"{page.name} loads {loaded[0]}")

@@ -34,6 +34,10 @@ __all__ = [
 __all__ += [name for name, host in _HOSTS.items() if _sys.modules.get(host) or _find_spec(host)]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> _Any:
     # The estimators need their host, which importing this package must not.
     if name in _HOSTS:

@@ -934,3 +934,27 @@ def test_pickle_to_a_file_object(binary):
     pickle.dump(make(FocalXGBClassifier).fit(*binary), buffer)
     buffer.seek(0)
     assert pickle.load(buffer).score(*binary) > 0.8
+
+
+@pytest.mark.parametrize("classifier", [FocalXGBClassifier, FocalLGBMClassifier])
+def test_signature_and_dir_show_what_there_is(classifier):
+    """Completion and help: the focal parameters first, then those of the host by name."""
+    shown = list(inspect.signature(classifier).parameters)
+    own = list(inspect.signature(classifier.__init__).parameters)[1:-1]
+    assert shown[: len(own)] == own
+    assert {"n_estimators", "learning_rate", "max_depth", "reg_lambda", "n_jobs"} < set(shown)
+    assert len(shown) == len(set(shown))
+    names = set(classifier().get_params()) - set(shown)
+    assert names == set()
+    assert classifier.__name__ in dir(focalboost)
+    assert classifier.__name__ in dir(focalboost.estimators)
+
+
+def test_the_split_penalty_of_xgboost_is_not_mistaken_for_gamma(binary):
+    X, y = binary
+    with pytest.warns(UserWarning, match="focusing parameter is focal_gamma"):
+        by_gamma = FocalXGBClassifier(gamma=5.0, n_estimators=3).fit(X, y)
+    by_name = FocalXGBClassifier(min_split_loss=5.0, n_estimators=3).fit(X, y)
+    np.testing.assert_array_equal(by_gamma.predict_proba(X), by_name.predict_proba(X))
+    without = FocalXGBClassifier(n_estimators=3).fit(X, y)
+    assert (by_name.predict_proba(X) != without.predict_proba(X)).any()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,25 @@ from sklearn.utils import check_consistent_length
 
 from focalboost.estimators._posterior import HANDLED, ClassPosterior
 from focalboost.losses import FocalLoss
+
+
+def signature(focal: Any, host: Any) -> Signature:
+    """Return what help and completion show of an estimator: its own parameters, then its host's.
+
+    Parameters
+    ----------
+    focal, host : classes
+        Of whose ``__init__`` the first has ``**host`` for the parameters of the second.
+    """
+    own = list(inspect.signature(focal.__init__).parameters.values())[1:-1]
+    of_host: dict[str, Parameter] = {}
+    for base in reversed(host.__mro__):
+        of_host |= inspect.signature(base.__init__).parameters
+    # Those that have a name; whatever else the host takes comes last.
+    named = [p for p in of_host.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    taken = {"self", *(p.name for p in own)}
+    shown = [p.replace(kind=p.KEYWORD_ONLY) for p in named if p.name not in taken]
+    return Signature([*own, *shown, Parameter("kwargs", Parameter.VAR_KEYWORD)])
 
 
 class FocalClassifier:

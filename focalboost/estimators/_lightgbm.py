@@ -30,7 +30,7 @@ from focalboost._lightgbm_model import (
     with_notes,
 )
 from focalboost.estimators import _metrics
-from focalboost.estimators._base import FocalClassifier, check_continued
+from focalboost.estimators._base import FocalClassifier, check_continued, signature
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 
@@ -416,6 +416,9 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
 
     def _check_fitted(self) -> None:
         self.booster_  # noqa: B018 - raises NotFittedError
+
+
+FocalLGBMClassifier.__signature__ = signature(FocalLGBMClassifier, lgb.LGBMClassifier)
 
 
 def _continued(init_model: Any, posterior: ClassPosterior) -> lgb.Booster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,7 +16,7 @@ import focalboost.xgboost as fx
 from focalboost import _rounds, _workers
 from focalboost._curvature import Curvature
 from focalboost.estimators import _metrics
-from focalboost.estimators._base import FocalClassifier, check_continued
+from focalboost.estimators._base import FocalClassifier, check_continued, signature
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
 
 
@@ -316,6 +317,12 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
                 "loss; for others use xgboost.XGBClassifier"
             )
         check_names(host, posterior.loss)
+        if self.gamma:
+            warnings.warn(
+                f"gamma={self.gamma!r} is XGBoost's penalty of a split; the focusing parameter is "
+                "focal_gamma. If the penalty is meant, min_split_loss sets it without this warning",
+                stacklevel=3,
+            )
         follows = {"device": self.device, "nthread": self.n_jobs}
         objective = fx.objective_for(posterior.loss, self.focal_curvature, follows)
         left_out = ("objective", "num_class", *HANDLED)
@@ -326,6 +333,8 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     def _check_fitted(self) -> None:
         self.get_booster()  # raises NotFittedError
 
+
+FocalXGBClassifier.__signature__ = signature(FocalXGBClassifier, xgb.XGBClassifier)
 
 # Attributes that are others while XGBClassifier fits; kwargs is there only if some were given.
 _CHANGED = (
