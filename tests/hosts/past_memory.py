@@ -39,7 +39,8 @@ def write(folder):
 
 def read(folder, i):
     """Return features and labels of a parquet file."""
-    table = pq.ParquetFile(folder / f"{i}.parquet").read(use_threads=False)  # stacks count as memory
+    # Without threads: their stacks count as memory.
+    table = pq.ParquetFile(folder / f"{i}.parquet").read(use_threads=False)
     every = np.column_stack([column.to_numpy() for column in table.columns])
     return every[:, :-1], every[:, -1]
 
