@@ -36,21 +36,23 @@ HOSTS = ("XGBoost", "LightGBM")
 KINDS = ("native", "trivial", "focal")
 
 
+def trivial(a: Any, b: Any, *_: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return gradient and curvature that depend on the shape of the margins alone."""
+    margin = b if isinstance(b, np.ndarray) else a  # (y, margin) or (margin, data)
+    return _constants(np.shape(margin), "C" if isinstance(b, xgb.DMatrix) else "F")
+
+
+@cache
+def _constants(shape: tuple[int, ...], order: Any) -> tuple[np.ndarray, np.ndarray]:
+    g = np.random.default_rng(0).random(shape, dtype=np.float32) - np.float32(0.5)
+    return np.asarray(g, order=order), np.ones(shape, np.float32, order=order)
+
+
 def case(host: str, kind: str, n: int, classes: int, rounds: int) -> tuple[float, float]:
     """Return seconds per round and the peak of memory in MiB."""
     X, y = data(n, classes)
     loss: Any = BinaryFocalLoss(2.0) if classes == 2 else SoftmaxFocalLoss(classes, 2.0)
-    shape = (n,) if classes == 2 else (n, classes)
     many = {"num_class": classes} if classes > 2 else {}
-    constant: list[np.ndarray] = []
-
-    def trivial(*_: Any) -> list[np.ndarray]:
-        if not constant:
-            g = np.random.default_rng(0).random(shape, dtype=np.float32) - np.float32(0.5)
-            constant.extend([np.asarray(g, order=order), np.ones_like(g, order=order)])
-        return constant
-
-    order: Any = "C" if host == "XGBoost" else "F"
     stamps: list[float] = []
 
     def stamp(*_: Any) -> None:
@@ -91,18 +93,6 @@ def peak_of_process() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def trivial_of_worker(a: Any, b: Any, *_: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return gradient and curvature that depend on the shape of the margins alone."""
-    margin = a if isinstance(b, xgb.DMatrix) else b  # LightGBM: (y, margin)
-    return _constants(np.shape(margin), "C" if isinstance(b, xgb.DMatrix) else "F")
-
-
-@cache
-def _constants(shape: tuple[int, ...], order: Any) -> tuple[np.ndarray, np.ndarray]:
-    g = np.random.default_rng(0).random(shape, dtype=np.float32) - np.float32(0.5)
-    return np.asarray(g, order=order), np.ones(shape, np.float32, order=order)
-
-
 def on_dask(
     host: str, kind: str, n: int, classes: int, rounds: int, workers: int
 ) -> tuple[float, float]:
@@ -130,7 +120,7 @@ def on_dask(
                 if kind == "focal":
                     train(client, params, d, n_rounds, loss=loss)
                 else:
-                    obj = trivial_of_worker if kind == "trivial" else None
+                    obj = trivial if kind == "trivial" else None
                     dxgb.train(client, named, d, n_rounds, obj=obj)
                 return
             options = {"n_estimators": n_rounds, "num_threads": 1, "verbosity": -1}
@@ -140,7 +130,7 @@ def on_dask(
                 estimator = lgb.DaskLGBMClassifier(**options)
             else:
                 options |= many | {"metric": "None"}
-                estimator = lgb.DaskLGBMRegressor(objective=trivial_of_worker, **options)
+                estimator = lgb.DaskLGBMRegressor(objective=trivial, **options)
             estimator.fit(X, y)
 
         d = dxgb.DaskQuantileDMatrix(client, X, y) if host == "XGBoost" else None

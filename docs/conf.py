@@ -59,7 +59,7 @@ def setup(app):
 
 
 def refuse_the_network(app, exception):
-    """Raise if a page loads anything from elsewhere: readers may be offline or unwatched."""
+    """Raise if a page loads anything from elsewhere: it must work offline, and tell nobody."""
     for page in () if exception else Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         loaded = re.findall(

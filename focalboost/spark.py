@@ -97,7 +97,7 @@ def params(
     intercept = loss.intercept_of(weights, int(rows.sum()))
     return _keywords(objective, exact) | {
         "callbacks": [exact],
-        "base_score": objective.params_of(intercept)["base_score"],
+        "base_score": fx.base_score(loss, intercept),
     }
 
 
@@ -264,7 +264,7 @@ class SparkFocalXGBClassifier(SparkXGBClassifier):  # type: ignore[misc]
             before = fx.continued(before, posterior.loss, {"base_score": start})
             check_continued("xgb_model", stored(before), posterior)
         elif start is None:
-            start = objective.params_of(posterior.intercept())["base_score"]
+            start = fx.base_score(posterior.loss, posterior.intercept())
         fitting = kept.copy()
         fitting.setParams(
             **_keywords(objective, exact),
@@ -277,9 +277,8 @@ class SparkFocalXGBClassifier(SparkXGBClassifier):  # type: ignore[misc]
         fitted = fitting.fit(dataset)
         booster = fitted.get_booster()
         booster.set_attr(**posterior.says())  # keeping the best iteration loses them
-        kept.setParams(
-            callbacks=None, xgb_model=None, eval_metric=builtin or None
-        )  # what can be saved
+        # Of what was given, the model keeps what can be saved.
+        kept.setParams(callbacks=None, xgb_model=None, eval_metric=builtin or None)
         classifier = xgb.XGBClassifier()
         its = classifier.get_params()
         classifier.set_params(

@@ -98,13 +98,10 @@ FOCAL_INLINE void turn(const float* from, int64_t from_stride, float* to, int64_
                            __builtin_shufflevector(high, high2, 0, 1, 4, 5), __builtin_shufflevector(high, high2, 2, 3, 6, 7)};
       for (int i = 0; i < 4; ++i) memcpy(to + (c + i) * to_stride + r, &out[i], sizeof(Four));
     }
-    for (int c = whole_columns; c < columns; ++c) {
-      for (int i = r; i < r + 4; ++i) to[c * to_stride + i] = from[i * from_stride + c];
-    }
+    turn<float, float>(from + r * from_stride + whole_columns, from_stride, to + whole_columns * to_stride + r, to_stride, 4,
+                       columns - whole_columns);
   }
-  for (int r = whole_rows; r < rows; ++r) {
-    for (int c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
-  }
+  turn<float, float>(from + whole_rows * from_stride, from_stride, to + whole_rows, to_stride, rows - whole_rows, columns);
 }
 #endif
 
