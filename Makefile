@@ -16,7 +16,7 @@ help:
 	@echo "make test-all  the same and the slow tests"
 	@echo "make test-matrix  the suite with other versions of Python and the libraries (minutes each)"
 	@echo "make lint      ruff: rules and formatting"
-	@echo "make types     mypy, strict"
+	@echo "make types     mypy, strict, and pyright on tests/test_typing.py"
 	@echo "make docs      the site, into build/docs; a warning is an error"
 	@echo "make format    let ruff mend what it can"
 	@echo "make sanitize  the kernel's stress test under the address and undefined-behaviour sanitizers"
@@ -45,6 +45,7 @@ lint: .venv/lint
 
 types: .venv/lint .venv/test
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 docs: .venv/docs .venv/test
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs

@@ -45,6 +45,7 @@ TESTS = {
     "_lightgbm_model": "tests/hosts/test_lightgbm.py tests/test_faults.py tests/test_saved_models.py",
     "_namespace": f"{LOSSES} tests/test_cuda.py",
     "_posterior": LOSSES,
+    "_progress": "tests/test_progress.py",
     "_rounds": f"tests/test_losses.py tests/test_kernel.py {HOSTS} tests/test_cuda.py",
     "_scale": f"tests/test_faults.py {HOSTS}",
     "_softmax": f"{LOSSES} tests/test_curvature.py",
@@ -65,7 +66,12 @@ TESTS = {
     "losses": f"{LOSSES} tests/test_curvature.py",
     "metrics": f"tests/test_metrics.py tests/test_decisions.py {HOSTS}",
     "onnx": "tests/test_onnx.py",
-    "plotting": "tests/test_plotting.py",
+    "plotting/_gamma_sweep": "tests/test_plotting.py",
+    "plotting/_losses": "tests/test_plotting.py",
+    "plotting/_precision_recall": "tests/test_plotting.py",
+    "plotting/_reliability": "tests/test_plotting.py",
+    "plotting/_shared": "tests/test_plotting.py",
+    "plotting/_training": "tests/test_plotting.py",
     "xgboost": "tests/hosts/test_xgboost.py tests/test_decisions.py tests/test_faults.py",
 }
 

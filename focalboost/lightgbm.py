@@ -28,9 +28,10 @@ from focalboost._lightgbm_model import (
     native_start,
     nothing_to_split,
 )
+from focalboost._progress import Bar
 from focalboost.losses import FocalLoss, check_loss
 
-__all__ = ["Metric", "Objective", "cv", "finalize", "train"]
+__all__ = ["Metric", "Objective", "ProgressBar", "cv", "finalize", "train"]
 
 # LightGBM's aliases of the parameters that matter next to a custom objective.
 ALIASES = {
@@ -162,6 +163,54 @@ class Metric(Immutable):
         """Return ("focal_loss", value, False)."""
         y, margin, w, _ = _rounds.read(a, b, sample_weight)
         return metrics.NAME, metrics.focal_loss(self.loss, y, margin, w), False
+
+
+class ProgressBar(Bar):
+    """Callback: a bar of tqdm's, with the time left and the last values of the metrics.
+
+    Parameters
+    ----------
+    n_rounds : int, optional
+        What the bar takes as its end. None: the number of rounds.
+    **tqdm
+        Anything else that ``tqdm.auto.tqdm`` takes: ``desc``, ``leave``, ``file``, ``mininterval``, ...
+
+    Raises
+    ------
+    ImportError
+        When training begins, if tqdm is not installed (``pip install "focalboost[progress]"``; in a
+        notebook tqdm also needs ipywidgets).
+    ValueError
+        If ``n_rounds`` is less than 1.
+
+    Notes
+    -----
+    Works in ``train``, ``cv`` and LGBMClassifier as in those of this package. LightGBM tells no callback
+    that training was stopped early: the bar then stays at the round at which it stopped.
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> from focalboost import FocalLGBMClassifier
+    >>> X = np.arange(60.0).reshape(-1, 1); y = X[:, 0] > 45
+    >>> shown = io.StringIO()
+    >>> classifier = FocalLGBMClassifier(n_estimators=20, verbosity=-1)
+    >>> classifier = classifier.fit(X, y, callbacks=[ProgressBar(file=shown)])
+    >>> "20/20" in shown.getvalue()
+    True
+    """
+
+    order = 25  # LightGBM's: when the metrics are known, and before early stopping (30) raises
+
+    def __call__(self, env: Any) -> None:
+        """Advance by one round; LightGBM calls this after each."""
+        if env.iteration == env.begin_iteration:
+            self._open(self.n_rounds or env.end_iteration - env.begin_iteration)
+        self._advance(
+            {f"{data} {metric}": v for data, metric, v, *_ in env.evaluation_result_list or ()}
+        )
+        if env.iteration == env.end_iteration - 1:
+            self._close()
 
 
 def train(

@@ -37,10 +37,11 @@ from focalboost._frequencies import class_weights
 from focalboost._immutable import Immutable
 from focalboost._kernel import cuda
 from focalboost._namespace import to_numpy
+from focalboost._progress import Bar
 from focalboost._xgboost_arrays import Arrays
 from focalboost.losses import FocalLoss, check_loss
 
-__all__ = ["Arrays", "Metric", "Objective", "cv", "train"]
+__all__ = ["Arrays", "Metric", "Objective", "ProgressBar", "cv", "train"]
 
 RANKING = ("auc", "aucpr", "pre", "map", "ndcg")
 """XGBoost's metrics that depend on the order of the margins only; it maximises them."""
@@ -272,6 +273,64 @@ class Metric(Immutable):
         return (metrics.NAME, value) if native else value
 
 
+class ProgressBar(Bar, xgb.callback.TrainingCallback):
+    """Callback: a bar of tqdm's, with the time left and the last values of the metrics.
+
+    Parameters
+    ----------
+    n_rounds : int, optional
+        How many rounds there will be, because XGBoost does not tell a callback. None: the bar counts
+        rounds and shows no end.
+    **tqdm
+        Anything else that ``tqdm.auto.tqdm`` takes: ``desc``, ``leave``, ``file``, ``mininterval``, ...
+
+    Raises
+    ------
+    ImportError
+        When training begins, if tqdm is not installed (``pip install "focalboost[progress]"``; in a
+        notebook tqdm also needs ipywidgets).
+    ValueError
+        If ``n_rounds`` is less than 1.
+
+    Notes
+    -----
+    Works in ``train``, ``cv`` and XGBClassifier as in those of this package. Of several workers the
+    first shows it.
+
+    Examples
+    --------
+    >>> import io, numpy as np
+    >>> from focalboost import FocalXGBClassifier
+    >>> X = np.arange(60.0).reshape(-1, 1); y = X[:, 0] > 45
+    >>> shown = io.StringIO()
+    >>> bar = ProgressBar(20, file=shown)
+    >>> classifier = FocalXGBClassifier(n_estimators=20, callbacks=[bar]).fit(X, y)
+    >>> "20/20" in shown.getvalue()
+    True
+    """
+
+    def before_training(self, model: Any) -> Any:
+        """Show the bar."""
+        self._open(self.n_rounds, shown=collective.get_rank() == 0)
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+        """Advance by one round; return False, because training goes on."""
+        last = {
+            f"{data} {metric}": values[-1]
+            for data, of in evals_log.items()
+            for metric, values in of.items()
+        }
+        # cv keeps pairs of mean and standard deviation.
+        self._advance({k: v[0] if isinstance(v, tuple) else v for k, v in last.items()})
+        return False
+
+    def after_training(self, model: Any) -> Any:
+        """Close the bar."""
+        self._close()
+        return model
+
+
 def train(
     params: Mapping[str, Any],
     dtrain: xgb.DMatrix | Arrays,
@@ -366,13 +425,12 @@ def train(
     own_metrics = in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
     check_direction(callbacks, {metric.metric.name for metric in named}, metrics.NAME)
     exact = ExactMetrics(own_metrics, _scale.says(loss))
+    alone = custom_metric is None and all(isinstance(c, ProgressBar) for c in callbacks)
     booster = xgb.train(
         host,
         dtrain,
         num_boost_round,
-        obj=_with_empty_shares(
-            _for_run(objective, alone=not callbacks and custom_metric is None), host
-        ),
+        obj=_with_empty_shares(_for_run(objective, alone=alone), host),
         custom_metric=exact.evaluate,
         callbacks=[exact, *callbacks],
         xgb_model=before,

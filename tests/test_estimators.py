@@ -24,6 +24,7 @@ from focalboost import (
     SoftmaxFocalLoss,
     shift_prior,
 )
+from focalboost.estimators._parameters import LightGBMParameters, XGBoostParameters
 from tests.classifiers import HOSTS, QUIET, both, make
 from tests.hosts import tables
 from tests.processes import imported_by, run_python
@@ -948,6 +949,33 @@ def test_signature_and_dir_show_what_there_is(classifier):
     assert names == set()
     assert classifier.__name__ in dir(focalboost)
     assert classifier.__name__ in dir(focalboost.estimators)
+
+
+@pytest.mark.parametrize(
+    ("cls", "listed", "left_out"),
+    [
+        (
+            FocalXGBClassifier,
+            XGBoostParameters,
+            {"objective", "base_score", "scale_pos_weight", "gamma"},
+        ),
+        (FocalLGBMClassifier, LightGBMParameters, {"objective"}),
+    ],
+)
+def test_editors_know_the_parameters_of_this_version(cls, listed, left_out):
+    """Type checkers read a list; a parameter that a library adds or drops must be seen here."""
+    of_host = set(inspect.signature(cls).parameters) - {"kwargs"}
+    own = set(list(inspect.signature(cls.__init__).parameters)[1:-1])
+    others = {"verbosity", "min_split_loss"}  # other names that the libraries take
+    assert of_host - own - left_out - others == set(listed.__annotations__) - others
+
+
+@both
+def test_a_notebook_shows_the_parameters(cls, binary):
+    shown = make(cls, focal_gamma=1.5).fit(*binary)._repr_html_()
+    assert cls.__name__ in shown
+    assert "focal_gamma" in shown
+    assert "Fitted" in shown
 
 
 def test_the_split_penalty_of_xgboost_is_not_mistaken_for_gamma(binary):

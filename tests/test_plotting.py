@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import lightgbm as lgb
 import numpy as np
 import pytest
+import xgboost as xgb
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binomtest
 
@@ -14,6 +16,7 @@ from focalboost.plotting import (
     LossCurvesDisplay,
     PrecisionRecallDisplay,
     ReliabilityDisplay,
+    TrainingCurvesDisplay,
 )
 from tests.hosts import tables
 
@@ -453,11 +456,13 @@ def test_search_of_several_metrics_must_name_one(search_of_two_metrics):
 # ---- where they draw -----------------------------------------------------------------------------
 
 Y, P = predictions()
+HISTORY = {"train": {"auc": [0.7, 0.8, 0.9]}, "valid": {"auc": [0.6, 0.7, 0.6]}}
 DISPLAYS = {
     "loss": (3, lambda ax: LossCurvesDisplay.from_gammas([0, 2], ax=ax)),
     "reliability": (1, lambda ax: ReliabilityDisplay.from_predictions(Y, {"a": P, "b": P}, ax=ax)),
     "precision": (2, lambda ax: PrecisionRecallDisplay.from_predictions(Y, P, ax=ax)),
     "gamma": (1, lambda ax: GammaSweepDisplay.from_results([0, 1], {"a": [0.1, 0.2]}, ax=ax)),
+    "training": (1, lambda ax: TrainingCurvesDisplay.from_history(HISTORY, best_round=2, ax=ax)),
 }
 
 
@@ -483,14 +488,14 @@ def test_displays_draw_on_the_given_axes(kind):
             make(plt.figure().subplots())
 
 
-@pytest.mark.parametrize("kind", ["reliability", "precision", "gamma"])
+@pytest.mark.parametrize("kind", ["reliability", "precision", "gamma", "training"])
 def test_two_displays_on_the_same_axes_look_different(kind):
     n, make = DISPLAYS[kind]
     given = plt.subplots(1, n)[1]
     make(given)
     make(given)
     handles, labels = np.ravel(given)[0].get_legend_handles_labels()
-    references = ("perfect calibration", "no skill", r"$\gamma$ = 0")
+    references = ("perfect calibration", "no skill", r"$\gamma$ = 0", "best: round")
     curves = [
         handle
         for handle, label in zip(handles, labels, strict=True)
@@ -523,12 +528,62 @@ def test_markers_of_loss_curves_do_not_hide_each_other():
     assert len(set(starts)) == 4
 
 
+# ---- training ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stopping", [True, False])
+@pytest.mark.parametrize("cls", [FocalXGBClassifier, FocalLGBMClassifier, xgb.XGBClassifier])
+def test_training_of_an_estimator(cls, stopping):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 4))
+    y = (X[:, 0] + rng.normal(size=500) > 1).astype(int)
+    valid = rng.normal(size=(200, 4)), rng.permutation(y[:200])  # any training makes it worse soon
+    options, of_fit = {"n_estimators": 40}, {"eval_set": [(X, y), valid]}
+    if cls is FocalLGBMClassifier:
+        options |= {"verbosity": -1}
+        if stopping:
+            of_fit |= {"callbacks": [lgb.early_stopping(3, verbose=False)]}
+    elif stopping:
+        options |= {"early_stopping_rounds": 3}
+    if cls is xgb.XGBClassifier:
+        of_fit |= {"verbose": False}
+    model = cls(**options).fit(X, y, **of_fit)
+    display = TrainingCurvesDisplay.from_estimator(make_pipeline(model))
+    history = list(model.evals_result_.values())
+    (values,) = history[1].values()
+    assert_array_equal(list(display.curves.values())[1], values)
+    assert_array_equal(list(display.lines_.values())[1].get_xdata(), np.arange(1, len(values) + 1))
+    if stopping:
+        best = int(np.argmin(values)) + 1
+        assert display.best_round == best < len(values)
+        assert display.ax_.lines[-1].get_xdata() == [best, best]
+    else:
+        assert display.best_round is None
+        assert len(values) == 40
+
+
+def test_training_shows_the_metric_that_is_asked_for():
+    history = {
+        "train": {"auc": [0.7, 0.8]},
+        "valid": {"auc": [0.6, 0.7], "focal_loss": [0.2, 0.1]},
+    }
+    display = TrainingCurvesDisplay.from_history(history, metric="focal_loss")
+    assert list(display.curves) == ["valid"]
+    assert display.ax_.get_ylabel() == "focal loss"
+    display = TrainingCurvesDisplay.from_history(history, metric="auc")
+    assert list(display.curves) == ["train", "valid"]
+    assert display.ax_.get_legend_handles_labels()[1] == ["train", "valid"]
+    with pytest.raises(ValueError, match="metric must be one of auc, focal_loss, got None"):
+        TrainingCurvesDisplay.from_history(history)
+
+
 # ---- errors --------------------------------------------------------------------------------------
 
 reliability = ReliabilityDisplay.from_predictions
 precision = PrecisionRecallDisplay.from_predictions
 sweep = GammaSweepDisplay.from_results
 losses = LossCurvesDisplay.from_gammas
+training = TrainingCurvesDisplay.from_history
 ERRORS = [
     (lambda: losses([]), r"gammas must have shape \(n,\) with n >= 1, got \(0,\)"),
     (lambda: losses(2.0), r"gammas must have shape \(n,\) with n >= 1, got \(\)"),
@@ -549,6 +604,16 @@ ERRORS = [
     ),
     (lambda: sweep([0, 1], {"AP": [[], []]}), r"'AP' must have shape .*got \(2, 0\)"),
     (lambda: sweep([0, 1], {"AP": [1, np.nan]}), "scores 'AP' must be finite, got NaN .* at row 1"),
+    (lambda: training({}), "history must have at least one metric, got none"),
+    (lambda: training([0.1]), "history must be a dict of data sets, .*got list"),
+    (lambda: training({"test-auc-mean": [0.1]}), "history must be a dict of data sets"),
+    (lambda: training(HISTORY, metric="aucpr"), "metric must be one of auc, got 'aucpr'"),
+    (lambda: training(HISTORY, best_round=0), "best_round must be from 1 to 3, got 0"),
+    (lambda: training({"v": {"auc": [np.nan]}}), "auc of v must be finite, got NaN"),
+    (
+        lambda: TrainingCurvesDisplay.from_estimator(LogisticRegression()),
+        "fitted with eval_set, got LogisticRegression without",
+    ),
     (lambda: GammaSweepDisplay.from_search(LogisticRegression()), "fitted GridSearchCV.*Logistic"),
     (
         lambda: reliability(Y, P, strategy="equal"),

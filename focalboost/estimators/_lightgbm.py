@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack, overload
 
 import lightgbm as lgb
 import numpy as np
@@ -31,6 +31,7 @@ from focalboost._lightgbm_model import (
 )
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued, signature
+from focalboost.estimators._parameters import LightGBMParameters
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
 
@@ -164,6 +165,28 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
     >>> classifier.predict_proba([[89.0]]).round(1)
     array([[1., 0.]])
     """
+
+    @overload  # for editors and type checkers: the parameters by name, and whatever else there is
+    def __init__(
+        self,
+        *,
+        focal_gamma: Any = ...,
+        focal_alpha: Any = ...,
+        focal_curvature: Curvature = ...,
+        population_prior: Any = ...,
+        **host: Unpack[LightGBMParameters],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        focal_gamma: Any = ...,
+        focal_alpha: Any = ...,
+        focal_curvature: Curvature = ...,
+        population_prior: Any = ...,
+        **host: Any,
+    ) -> None: ...
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, Unpack, overload
 
 import numpy as np
 import xgboost as xgb
@@ -17,6 +17,7 @@ from focalboost import _rounds, _workers
 from focalboost._curvature import Curvature
 from focalboost.estimators import _metrics
 from focalboost.estimators._base import FocalClassifier, check_continued, signature
+from focalboost.estimators._parameters import XGBoostParameters
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
 
 
@@ -88,6 +89,30 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     """
 
     _several_targets = True
+
+    @overload  # for editors and type checkers: the parameters by name, and whatever else there is
+    def __init__(
+        self,
+        *,
+        focal_gamma: Any = ...,
+        focal_alpha: Any = ...,
+        focal_curvature: Curvature = ...,
+        class_weight: Any = ...,
+        population_prior: Any = ...,
+        **host: Unpack[XGBoostParameters],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        focal_gamma: Any = ...,
+        focal_alpha: Any = ...,
+        focal_curvature: Curvature = ...,
+        class_weight: Any = ...,
+        population_prior: Any = ...,
+        **host: Any,
+    ) -> None: ...
 
     def __init__(
         self,
