@@ -13,7 +13,7 @@ KERNEL := CMakeLists.txt $(wildcard focalboost/_kernel/*.?pp)
 help:
 	@echo "make demo      train focal loss against log loss on a simulated fraud table"
 	@echo "make test      the whole test suite, doctests included"
-	@echo "make test-all  the same and the slow tests"
+	@echo "make test-all  the same and the slow tests; builds the site, which they open in a browser"
 	@echo "make test-matrix  the suite with other versions of Python and the libraries (minutes each)"
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make types     mypy, strict, and pyright on tests/test_typing.py"
@@ -32,7 +32,7 @@ test: .venv/test
 	$(PYTEST) -m "not slow"
 	FOCALBOOST_KERNEL=numpy $(PYTEST) -q -m "not slow"
 
-test-all: .venv/test-all
+test-all: .venv/test-all docs
 	$(PYTEST)
 	FOCALBOOST_KERNEL=numpy $(PYTEST) -q
 
@@ -79,8 +79,9 @@ clean:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@touch $@
 
+# Not quiet: who tries the demo waits for this, and sees what for.
 .venv/demo: .venv/pip pyproject.toml $(KERNEL)
-	$(BIN)/python -m pip install --quiet --editable ".[all]" --group examples
+	$(BIN)/python -m pip install --editable ".[all]" --group examples
 	@touch $@
 
 .venv/test: .venv/pip pyproject.toml $(KERNEL)

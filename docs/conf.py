@@ -3,13 +3,16 @@
 Warnings are errors (make docs).
 """
 
+import base64
 import importlib.metadata
+import json
 import re
 import shutil
 from pathlib import Path
 
 from sphinx.errors import ExtensionError
 
+_here = Path(__file__).parent
 project = "focalboost"
 copyright = "the focalboost contributors"
 version = release = importlib.metadata.version("focalboost")
@@ -21,12 +24,38 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",  # formulas without the network
     "sphinx_copybutton",
+    "sphinx_design",
     "numpydoc",
 ]
+templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
+
+# One page per name of api.md, in docs/api. A class shows the methods that it documents, or these:
+shutil.rmtree(_here / "api", ignore_errors=True)  # a name may have gone
+_loss = "loss, gradient_hessian, gradient_curvature, posterior, intercept"
+_classifier = "fit, predict_proba, predict, decision_function"
+autosummary_context = {
+    "shown": {
+        "focalboost.BinaryFocalLoss": _loss,
+        "focalboost.SoftmaxFocalLoss": _loss,
+        "focalboost.FocalXGBClassifier": f"{_classifier}, load_model, loss_, class_prior_",
+        "focalboost.FocalLGBMClassifier": f"{_classifier}, save_model, load_model, loss_, class_prior_",
+        "focalboost.estimators.CostSensitiveClassifier": "fit, predict, predict_proba, score",
+        "focalboost.dask.DaskFocalXGBClassifier": f"{_classifier}, to_local",
+        "focalboost.dask.DaskFocalLGBMClassifier": f"{_classifier}, loss_by_iteration, to_local",
+        "focalboost.datasets.FraudTable": "frame, split",
+        "focalboost.datasets.CreditCardTable": "frame, split",
+    },
+    "signatures": {  # pyspark is mocked
+        "focalboost.spark.SparkFocalXGBClassifier": (
+            "(*, focal_gamma=2.0, focal_alpha=None, focal_curvature='guarded', **host)"
+        ),
+    },
+}
 autodoc_typehints = "none"  # numpydoc sections say more
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -36,11 +65,20 @@ autodoc_mock_imports = ["pyspark", "xgboost.spark"]  # large, and not needed to 
 # The notebooks are shown as they were run; they lie with the other examples.
 nb_execution_mode = "off"
 nb_merge_streams = True
-_here = Path(__file__).parent
 shutil.rmtree(_here / "notebooks", ignore_errors=True)  # one may have been renamed
 (_here / "notebooks").mkdir()
 for notebook in (_here.parent / "examples").glob("*.ipynb"):
     shutil.copy(notebook, _here / "notebooks")
+    # Its first picture, for the cards of gallery.md.
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        png = [
+            o["data"]["image/png"]
+            for o in cell.get("outputs", ())
+            if "image/png" in o.get("data", ())
+        ]
+        if png:
+            (_here / "notebooks" / f"{notebook.stem}.png").write_bytes(base64.b64decode(png[0]))
+            break
 
 plot_formats = [("svg", 100)]
 plot_html_show_formats = False
@@ -48,8 +86,9 @@ plot_html_show_source_link = False
 
 html_theme = "furo"
 html_static_path = ["_static"]
-html_css_files = ["notebooks.css"]
+html_css_files = ["site.css"]
 html_title = f"focalboost {version}"
+html_favicon = "_static/favicon.svg"
 html_theme_options = {"navigation_with_keys": True}
 
 
