@@ -180,6 +180,29 @@ def test_committed_form(path):
     assert tagged == [0]
 
 
+def unseen_numbers(notebook):
+    """Return the numbers of the second cell, the verdict, that no output shows."""
+    cell = notebook["cells"][1]
+    assert cell["cell_type"] == "markdown"
+    shown = " ".join(part for cell in code_cells(notebook) for part in texts(cell))
+    outputs = {number.lstrip("0") for number in re.findall(r"\d*\.\d+", shown)}
+    numbers = re.findall(r"\d*\.\d+", re.sub(r"`[^`]*`", "", text(cell["source"])))  # no code
+    assert numbers, "the verdict must have numbers"
+    return [number for number in numbers if number.lstrip("0") not in outputs]
+
+
+def test_unseen_numbers_are_found():
+    notebook = a_run(outputs=[{"output_type": "stream", "name": "stdout", "text": "0.25 of 1.0"}])
+    for verdict, unseen in (("**Half**: .25 of 1.0", []), ("**All**: .26 of 1.0", [".26"])):
+        cell = {"cell_type": "markdown", "source": verdict}
+        assert unseen_numbers({"cells": [cell, cell, *notebook["cells"]]}) == unseen
+
+
+@by_notebook
+def test_verdict_first(path):
+    assert unseen_numbers(read(path)) == []
+
+
 # Once is enough: the second run of the suite differs in the kernel only. Jupyter's own libraries warn of
 # what they will change in each other; the notebook runs in another process, with its own filters.
 @pytest.mark.skipif(
@@ -214,26 +237,40 @@ def test_runs_in_small(path, tmp_path, monkeypatch):
     assert flaws(read(output)) == []
 
 
+OWN = {
+    "1_fraud_xgboost": {
+        "COLUMNS": {"target": "is fraud", "time": "time", "card": "card"},
+        "SPLIT": {"train_days": 60, "delay_days": 7, "validation_days": 14, "test_days": 14},
+    },
+    "2_fraud_lightgbm": {"COLUMNS": {"target": "is fraud", "time": "time"}, "FEW": 0.5},
+    "3_multiclass_intrusion": {"TARGET": "price", "TIME": "time"},
+    "5_decisions": {"TARGET": "is fraud", "AMOUNT": "euro", "TIME": "time"},
+}
+
+
 @pytest.mark.skipif(
     os.environ.get("FOCALBOOST_KERNEL") == "numpy", reason="the notebooks run with the kernel"
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_decisions_on_a_file(tmp_path):
-    """Notebook 5 on another file: other names, text among the features, rows in any order."""
+@pytest.mark.parametrize("name", OWN)
+def test_runs_on_a_file(name, tmp_path):
+    """A notebook on another file: other names, text among the features, rows in any order."""
     papermill = pytest.importorskip("papermill")
-    for name in ("ipykernel", "shap"):
-        pytest.importorskip(name)
+    for module in ("ipykernel", "shap", "skrub"):
+        pytest.importorskip(module)
     table = make_fraud(5_000, fraud_rate=0.05, seed=3)
     payments = table.frame().rename(columns={"amount": "euro", "fraud": "is fraud"})
-    payments["shop"] = np.where(payments["euro"] > 50, "dear", "cheap")
+    payments["price"] = np.select(
+        [table.X[:, 0] < 10, table.X[:, 0] < 50], ["low", "usual"], "high"
+    )
+    payments["card"] = table.customer
     path = tmp_path / "payments.csv"
     payments.sample(frac=1, random_state=0).to_csv(path, index=False)
     output = tmp_path / "run.ipynb"
-    own = {"DATA": str(path), "TARGET": "is fraud", "AMOUNT": "euro", "TIME": "time"}
     papermill.execute_notebook(
-        str(EXAMPLES / "5_decisions.ipynb"),
+        str(EXAMPLES / f"{name}.ipynb"),
         str(output),
-        parameters=own | {"N_SEEDS": 2, "N_ROUNDS": 10},
+        parameters=OWN[name] | {"DATA": str(path), "N_SEEDS": 2, "N_ROUNDS": 10},
         cwd=str(EXAMPLES),
         kernel_name="python3",
         progress_bar=False,
