@@ -25,7 +25,7 @@ from focalboost import _scale
 from focalboost._curvature import Curvature
 from focalboost.estimators._base import check_continued
 from focalboost.estimators._posterior import ClassPosterior, check_names
-from focalboost.estimators._xgboost import metrics_of_workers, stored
+from focalboost.estimators._xgboost import metrics_of_workers, stored, warn_of_gamma
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["SparkFocalXGBClassifier", "params"]
@@ -241,6 +241,7 @@ class SparkFocalXGBClassifier(SparkXGBClassifier):  # type: ignore[misc]
         posterior = ClassPosterior.of_counts(options, np.arange(len(rows)), rows, weights)
         more = named["arbitrary_params_dict"]
         check_names(more, posterior.loss)
+        warn_of_gamma(named["gamma"])
         fx.refuse_obj(more)
         if "custom_metric" in more:
             raise TypeError(

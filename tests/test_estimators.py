@@ -978,6 +978,25 @@ def test_a_notebook_shows_the_parameters(cls, binary):
     assert "Fitted" in shown
 
 
+@both
+def test_the_plots_of_the_libraries(cls, binary):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("Agg")
+    X, y = binary
+    classifier = make(cls).fit(X, y, eval_set=[(X, y)])
+    library = xgb if cls is FocalXGBClassifier else lgb
+    bars = library.plot_importance(classifier).patches
+    assert len(bars) == np.count_nonzero(classifier.feature_importances_) > 0
+    if library is lgb:
+        (line,) = lgb.plot_metric(classifier).lines
+        assert_allclose(line.get_ydata(), classifier.evals_result_["training"]["focal_loss"])
+    else:
+        history = classifier.evals_result()["validation_0"]["focal_loss"]
+        assert history == classifier.evals_result_["validation_0"]["focal_loss"]
+        assert len(history) == classifier.n_estimators
+    plt.close("all")
+
+
 def test_the_split_penalty_of_xgboost_is_not_mistaken_for_gamma(binary):
     X, y = binary
     with pytest.warns(UserWarning, match="focusing parameter is focal_gamma"):

@@ -21,6 +21,16 @@ from focalboost.estimators._parameters import XGBoostParameters
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
 
 
+def warn_of_gamma(gamma: float | None) -> None:
+    """Warn of XGBoost's parameter of that name, at the caller of fit."""
+    if gamma:
+        warnings.warn(
+            f"gamma={gamma!r} is XGBoost's penalty of a split; the focusing parameter is focal_gamma. "
+            "If the penalty is meant, min_split_loss sets it without this warning",
+            stacklevel=4,
+        )
+
+
 class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
     r"""XGBClassifier with the focal loss, class posteriors from ``predict_proba``, and any labels.
 
@@ -342,12 +352,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
                 "loss; for others use xgboost.XGBClassifier"
             )
         check_names(host, posterior.loss)
-        if self.gamma:
-            warnings.warn(
-                f"gamma={self.gamma!r} is XGBoost's penalty of a split; the focusing parameter is "
-                "focal_gamma. If the penalty is meant, min_split_loss sets it without this warning",
-                stacklevel=3,
-            )
+        warn_of_gamma(self.gamma)
         follows = {"device": self.device, "nthread": self.n_jobs}
         objective = fx.objective_for(posterior.loss, self.focal_curvature, follows)
         left_out = ("objective", "num_class", *HANDLED)

@@ -267,6 +267,9 @@ def refuses(spark):
     raises(ValueError, "left out on Spark", fit, df, eval_metric="recall@0.01")
     raises(ValueError, "eval_metric must be", fit, df, eval_metric="rmse")
     raises(ValueError, "num_class", fit, df, num_class=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        raises(UserWarning, "focusing parameter is focal_gamma", fit, df, gamma=2.0)
 
 
 def main():
