@@ -232,7 +232,7 @@ def train(
     ----------
     params : mapping
         LightGBM's parameters. Built-in metrics that depend on the order of the margins only (auc,
-        average_precision, multi_error, auc_mu) and metrics like "recall@0.01" (see
+        average_precision, multi_error, auc_mu) and metrics like ``"recall@0.01"`` (see
         ``focalboost.metrics``) may be named; ``num_class`` may be left out.
     train_set : lightgbm.Dataset
         With labels 0/1 (for softmax 0 .. K-1); weights are applied. If it has an ``init_score``,
@@ -639,7 +639,7 @@ def _fevals(loss: FocalLoss, host: dict[str, Any], feval: Any) -> list[Callable[
 
 @dataclass(frozen=True)
 class _OfScore:
-    """A metric with a name like "recall@0.01", as a feval of margins."""
+    """A metric with a name like ``"recall@0.01"``, as a feval of margins."""
 
     metric: metrics.Named
     loss: FocalLoss

@@ -1,8 +1,8 @@
 """Numbers computed from labels and margins or scores, for early stopping and reporting; host-free.
 
 ``focal_loss`` is the loss that is trained. The others say what a score is worth to whoever works on its
-alerts: "recall@0.01", "precision@100" and "recall_at_precision@0.9" are their names where metrics are
-named, in ``train`` and ``cv`` of both libraries, in the estimators' ``eval_metric``, and in ``scorer``.
+alerts: ``"recall@0.01"``, ``"precision@100"`` and ``"recall_at_precision@0.9"`` are their names where
+metrics are named, in ``train`` and ``cv`` of both libraries, in the estimators' ``eval_metric``, and in ``scorer``.
 """
 
 from __future__ import annotations
@@ -484,7 +484,7 @@ def ranking(loss: FocalLoss, margin: Any) -> Any:
 
 
 def named(name: Any, n_classes: int = 2) -> Named | None:
-    """Return the metric that a name like "recall@0.01" stands for, or None for another kind of name.
+    """Return the metric that a name like ``"recall@0.01"`` stands for, or None for another kind of name.
 
     Raises
     ------
@@ -507,7 +507,7 @@ def named(name: Any, n_classes: int = 2) -> Named | None:
 
 
 def scorer(name: str, *, pos_label: Any = None) -> Any:
-    """Return a scikit-learn scorer for a name like "recall@0.01".
+    """Return a scikit-learn scorer for a name like ``"recall@0.01"``.
 
     Parameters
     ----------

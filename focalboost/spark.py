@@ -138,7 +138,7 @@ class SparkFocalXGBClassifier(SparkXGBClassifier):  # type: ignore[misc]
         Every parameter of ``xgboost.spark.SparkXGBClassifier``: ``features_col``, ``label_col``,
         ``weight_col``, ``num_workers``, ``max_depth``, ... ``eval_metric``: as for
         ``FocalXGBClassifier``, without those that need the scores of all rows in one place
-        ("average_precision", "recall@0.01", ...); the last drives ``early_stopping_rounds``. With
+        ("average_precision", ``"recall@0.01"``, ...); the last drives ``early_stopping_rounds``. With
         ``device="cuda"`` trees are grown on the device and gradients computed on the CPU.
 
     Raises

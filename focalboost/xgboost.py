@@ -358,7 +358,7 @@ def train(
     custom_metric : callable, optional
         Evaluated on margins, in addition to the focal loss. The focal loss stays the last metric and so
         drives early stopping, unless an EarlyStopping callback names another. With ``maximize``, which
-        is said of your metric, that is the last. The same holds for names like "recall@0.01" in
+        is said of your metric, that is the last. The same holds for names like ``"recall@0.01"`` in
         ``eval_metric``; see ``focalboost.metrics``.
     **host_keywords
         Anything else xgboost.train takes: evals, early_stopping_rounds, xgb_model, callbacks, ...
@@ -700,7 +700,7 @@ def in_order(
 
 @dataclass(frozen=True)
 class _OfScore(Immutable):
-    """A metric with a name like "recall@0.01", as a custom_metric of margins."""
+    """A metric with a name like ``"recall@0.01"``, as a custom_metric of margins."""
 
     metric: metrics.Named
     loss: FocalLoss
@@ -712,7 +712,7 @@ class _OfScore(Immutable):
 
 
 def take_named(params: dict[str, Any], loss: FocalLoss) -> list[_OfScore]:
-    """Take names like "recall@0.01" out of ``eval_metric``, and return their metrics."""
+    """Take names like ``"recall@0.01"`` out of ``eval_metric``, and return their metrics."""
     given = params.get("eval_metric")
     names = [given] if isinstance(given, str) else list(given or ())
     found = {name: metrics.named(name, max(2, loss.n_outputs)) for name in names}

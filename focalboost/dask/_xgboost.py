@@ -117,7 +117,7 @@ def train(
     ------
     ValueError
         Before training, from the worker that has the rows: as ``focalboost.xgboost.train``. Metrics like
-        "recall@0.01", which need the scores of all rows in one place.
+        ``"recall@0.01"``, which need the scores of all rows in one place.
     TypeError
         If ``obj`` is given, a data set is not a DaskDMatrix, or ``loss`` is not a focal loss.
 
@@ -236,7 +236,7 @@ class DaskFocalXGBClassifier(OnDask, FocalXGBClassifier):  # type: ignore[misc]
     Parameters
     ----------
     **parameters
-        Those of ``FocalXGBClassifier``. "average_precision" and metrics like "recall@0.01" need the
+        Those of ``FocalXGBClassifier``. "average_precision" and metrics like ``"recall@0.01"`` need the
         scores of all rows in one place and are refused. Of a callable ``eval_metric`` the mean over the
         workers counts, weighted by their rows: exact for every mean over rows.
 

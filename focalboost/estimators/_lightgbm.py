@@ -149,7 +149,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
 
     Metrics are those of ``eval_metric`` of ``fit`` and of ``metric`` of the constructor, "focal_loss" if
     neither is given. "focal_loss", "logloss" and "error" (and the hosts' variants of those names) and
-    for two classes "recall@0.01", "precision@100" and "recall_at_precision@0.9" (see
+    for two classes ``"recall@0.01"``, ``"precision@100"`` and ``"recall_at_precision@0.9"`` (see
     ``focalboost.metrics``) are computed from the posterior; LightGBM computes auc, average_precision
     and auc_mu. A callable ``f(y, prediction[, weight])`` gets labels 0 .. K-1 and P(y=1), or (n, K) for
     more than two classes, and returns (name, value, higher_is_better) or a list of such tuples.
