@@ -8,6 +8,7 @@ stands before the trees and around them. A server then needs neither Python nor 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -126,7 +127,7 @@ _ADVICE = (
 
 
 def register_converters() -> None:
-    """Teach skl2onnx to convert FocalXGBClassifier and FocalLGBMClassifier.
+    """Teach skl2onnx to convert FocalXGBClassifier, FocalLGBMClassifier and their subclasses.
 
     ``to_onnx`` calls this. Call it yourself to use ``skl2onnx.to_onnx``, which has more options; the
     options of classifiers (``zipmap``, ``nocl``, ``raw_scores``, ``output_class_labels``) work for the
@@ -154,19 +155,27 @@ def register_converters() -> None:
 
     for name, host in {"FocalXGBClassifier": "xgboost", "FocalLGBMClassifier": "lightgbm"}.items():
         if find_spec(host):
-            update_registered_converter(
-                getattr(focalboost, name),
-                name,
-                calculate_linear_classifier_output_shapes,
-                _convert,
-                overwrite=True,
-                options={
-                    "zipmap": [True, False, "columns"],
-                    "nocl": [True, False],
-                    "output_class_labels": [False, True],
-                    "raw_scores": [True, False],
-                },
-            )
+            getattr(focalboost, name)  # imports it
+    for classifier in _subclasses(FocalClassifier):
+        update_registered_converter(
+            classifier,
+            "FocalClassifier",
+            calculate_linear_classifier_output_shapes,
+            _convert,
+            overwrite=True,
+            options={
+                "zipmap": [True, False, "columns"],
+                "nocl": [True, False],
+                "output_class_labels": [False, True],
+                "raw_scores": [True, False],
+            },
+        )
+
+
+def _subclasses(cls: type[Any]) -> Iterator[type[Any]]:
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:

@@ -114,6 +114,14 @@ def test_data_frames(cls, binary):
 
 
 @both
+def test_subclasses(cls, binary):
+    X, y = single(binary)
+    fitted = make(cls).fit(X, y)
+    fitted.__class__ = type("Own", (cls,), {})
+    assert_predicts_the_same(to_onnx(fitted), fitted, X)
+
+
+@both
 def test_trees_after_the_best_are_left_out(cls, binary):
     X, y = single(binary)
     h = len(y) // 2
