@@ -244,7 +244,8 @@ OWN = {
     },
     "2_fraud_lightgbm": {"COLUMNS": {"target": "is fraud", "time": "time"}, "FEW": 0.5},
     "3_multiclass_intrusion": {"TARGET": "price", "TIME": "time"},
-    "5_decisions": {"TARGET": "is fraud", "AMOUNT": "euro", "TIME": "time"},
+    "4_tuning_sampling": {"TARGET": "is fraud", "TIME": "time"},
+    "5_decisions": {"COLUMNS": {"target": "is fraud", "time": "time"}, "AMOUNT": "euro"},
 }
 
 
