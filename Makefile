@@ -47,8 +47,10 @@ types: .venv/lint .venv/test
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
+# Without pages of another time: the tests open all that are there.
 docs: .venv/docs .venv/test
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
 
 format: .venv/lint
 	$(BIN)/ruff check --fix .

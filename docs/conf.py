@@ -10,6 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
 
 _here = Path(__file__).parent
@@ -93,8 +94,22 @@ html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app):
-    """Check the finished pages."""
+    """Keep intervals on one line; check the finished pages."""
+    app.connect("doctree-read", keep_intervals_together)
     app.connect("build-finished", refuse_the_network)
+
+
+def keep_intervals_together(_app, doctree):
+    """Put no-break spaces into numbers like .963 [.906, .989] and .01 / .99 / .00."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal_block):
+            together = re.sub(
+                r"\d \[[^\]]*\]|[\d.]+( / [−+\d.]+)+",
+                lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"),
+                text,
+            )
+            if together != text:
+                text.parent.replace(text, nodes.Text(together))
 
 
 def refuse_the_network(app, exception):
