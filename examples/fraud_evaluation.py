@@ -29,7 +29,6 @@ from focalboost.datasets import load_creditcard, make_fraud
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 class Payments(NamedTuple):
@@ -47,14 +46,6 @@ class Split(NamedTuple):
     train: Bools
     validation: Bools
     test: Bools
-
-
-class CostCurve(NamedTuple):
-    """Number of alerts and total cost if payments are alerted from each threshold upwards."""
-
-    threshold: Floats
-    alerts: Ints
-    cost: Floats
 
 
 class Difference(NamedTuple):
@@ -107,13 +98,6 @@ def load_payments(
     group = None if table.group is None else table.group[order]
     X = X.astype(np.float32).iloc[order].reset_index(drop=True)
     return Payments(X, table.y[order], days(time)[order], group)
-
-
-def read_payments(
-    path: str | Path, target: str, time: str | None = None
-) -> tuple[pd.DataFrame, Ints, Ints]:
-    """Return features, labels and days of a file, as ``load_payments``."""
-    return load_payments(str(path), target=target, time=time)[:3]
 
 
 def days(time: ArrayLike) -> Ints:
@@ -191,32 +175,6 @@ def known_card(y: ArrayLike, day: ArrayLike, card: ArrayLike, *, delay_days: int
     fraud_day = pd.Series(np.where(np.asarray(y) == 1, day, np.inf))
     first = fraud_day.groupby(np.asarray(card)).transform("min").to_numpy()
     return np.asarray(first + delay_days < np.asarray(day))
-
-
-# ---- costs ---------------------------------------------------------------------------------------
-
-
-def cost_curve(
-    y: ArrayLike, probability: ArrayLike, amount: ArrayLike, alert_cost: float
-) -> CostCurve:
-    """Return the cost of each threshold on the probability, the same threshold for all payments.
-
-    Thresholds ascend from the lowest probability (all payments are alerted) to infinity (none is). Costs
-    are those of ``focalboost.metrics.total_cost``.
-
-    Examples
-    --------
-    >>> curve = cost_curve([1, 0, 1], [0.9, 0.5, 0.1], [50.0, 20.0, 30.0], alert_cost=5.0)
-    >>> curve.threshold.tolist(), curve.cost.tolist()
-    ([0.1, 0.5, 0.9, inf], [15.0, 40.0, 35.0, 80.0])
-    """
-    probability = np.asarray(probability)
-    order = np.argsort(probability, kind="stable")
-    threshold, below = np.unique(probability[order], return_index=True)
-    below = np.append(below, len(order))
-    missed = np.append(0.0, np.cumsum((np.asarray(amount) * np.asarray(y))[order]))
-    alerts = len(order) - below
-    return CostCurve(np.append(threshold, np.inf), alerts, alert_cost * alerts + missed[below])
 
 
 # ---- uncertainty ---------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ pytest.importorskip("sklearn")
 pytest.importorskip("skrub")
 
 from focalboost.datasets import make_fraud
-from focalboost.metrics import total_cost
 
 PATH = Path(__file__).parents[1] / "examples" / "fraud_evaluation.py"
 spec = importlib.util.spec_from_file_location("fraud_evaluation", PATH)
@@ -24,7 +23,7 @@ spec.loader.exec_module(fe)
 def test_docstrings():
     failed, tried = doctest.testmod(fe)
     assert failed == 0
-    assert tried >= 5
+    assert tried >= 4
 
 
 # ---- time ----------------------------------------------------------------------------------------
@@ -71,25 +70,6 @@ def test_card_is_known_after_the_delay():
     known = fe.known_card(y, day, customer, delay_days=2)
     #                    a: from day 5 on        b: from day 4 on
     assert_array_equal(known, [0, 0, 1, 1, 0, 0, 1, 1, 0])
-
-
-# ---- costs ---------------------------------------------------------------------------------------
-
-Y = np.array([1, 1, 0, 0, 1])
-AMOUNT = np.array([100.0, 4.0, 60.0, 10.0, 40.0])
-PROBABILITY = np.array([0.8, 0.8, 0.1, 0.3, 0.02])
-
-
-def test_cost_curve_is_the_cost_of_each_threshold():
-    curve = fe.cost_curve(Y, PROBABILITY, AMOUNT, 5.0)
-    assert_array_equal(curve.threshold, [0.02, 0.1, 0.3, 0.8, np.inf])
-    assert_array_equal(curve.alerts, [5, 4, 3, 2, 0])
-    # All alerts; the fraud of 40 is missed; the same with one and two false alerts fewer; no alert.
-    assert_allclose(curve.cost, [25, 20 + 40, 15 + 40, 10 + 40, 144])
-    for threshold, alerts, cost in zip(*curve, strict=True):
-        alert = threshold <= PROBABILITY
-        assert alert.sum() == alerts
-        assert cost == pytest.approx(total_cost(Y, alert, AMOUNT, 5.0))
 
 
 # ---- uncertainty ---------------------------------------------------------------------------------
