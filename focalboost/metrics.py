@@ -2,7 +2,8 @@
 
 ``focal_loss`` is the loss that is trained. The others say what a score is worth to whoever works on its
 alerts: ``"recall@0.01"``, ``"precision@100"`` and ``"recall_at_precision@0.9"`` are their names where
-metrics are named, in ``train`` and ``cv`` of both libraries, in the estimators' ``eval_metric``, and in ``scorer``.
+metrics are named, in ``train`` and ``cv`` of both libraries, in the estimators' ``eval_metric``, and in
+``scorer``.
 """
 
 from __future__ import annotations

@@ -55,10 +55,10 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         ``f(y, prediction)`` or a list of them. "focal_loss" (the default), "average_precision",
         "logloss" and "error" (and XGBoost's and LightGBM's variants of those names) and for two classes
         ``"recall@0.01"``, ``"precision@100"`` and ``"recall_at_precision@0.9"`` (see
-        ``focalboost.metrics``) are computed from the posterior; XGBoost computes auc, aucpr and other ranking metrics. A callable
-        gets labels 0 .. K-1 and P(y=1), or (n, K) for more than two classes, and lower is better. The
-        last metric drives ``early_stopping_rounds``. With ``device="cuda"`` gradients are computed on
-        the device too, which needs CuPy.
+        ``focalboost.metrics``) are computed from the posterior; XGBoost computes auc, aucpr and other
+        ranking metrics. A callable gets labels 0 .. K-1 and P(y=1), or (n, K) for more than two classes,
+        and lower is better. The last metric drives ``early_stopping_rounds``. With
+        ``device="cuda"`` gradients are computed on the device too, which needs CuPy.
 
     Attributes
     ----------
