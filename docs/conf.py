@@ -48,6 +48,7 @@ autosummary_context = {
         "focalboost.estimators.CostSensitiveClassifier": "fit, predict, predict_proba, score",
         "focalboost.dask.DaskFocalXGBClassifier": f"{_classifier}, to_local",
         "focalboost.dask.DaskFocalLGBMClassifier": f"{_classifier}, loss_by_iteration, to_local",
+        "focalboost.spark.SparkFocalXGBClassifier": "setParams",
         "focalboost.datasets.FraudTable": "frame, split",
         "focalboost.datasets.CreditCardTable": "frame, split",
     },
