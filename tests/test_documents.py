@@ -1,7 +1,6 @@
 """Every Python block of the README and the docs runs, and prints what the page says that it prints.
 
-The blocks of one page share their names. A `text` block right below a Python block is what that block
-prints.
+The blocks of one page share their names. What a block prints stands right below it, in a `text` block.
 """
 
 import contextlib
@@ -53,8 +52,8 @@ def test_blocks_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch):
         with contextlib.redirect_stdout(printed):
             # Blank lines in front, so that a traceback names the line of the page.
             exec(compile("\n" * line + block[1], str(page), "exec"), names)
-        shown, found = block[2], printed.getvalue()
-        assert shown is None or same(shown, found), (
+        shown, found = block[2] or "", printed.getvalue()
+        assert same(shown, found), (
             f"{page.name}, line {line}: the page shows\n{shown}\nand the block printed\n{found}"
         )
 
