@@ -69,18 +69,20 @@ nb_execution_mode = "off"
 nb_merge_streams = True
 shutil.rmtree(_here / "notebooks", ignore_errors=True)  # one may have been renamed
 (_here / "notebooks").mkdir()
-for notebook in (_here.parent / "examples").glob("*.ipynb"):
+_cards = []
+for notebook in sorted((_here.parent / "examples").glob("*.ipynb")):
     shutil.copy(notebook, _here / "notebooks")
-    # Its first picture, for the cards of gallery.md.
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        png = [
-            o["data"]["image/png"]
-            for o in cell.get("outputs", ())
-            if "image/png" in o.get("data", ())
-        ]
-        if png:
-            (_here / "notebooks" / f"{notebook.stem}.png").write_bytes(base64.b64decode(png[0]))
-            break
+    # A card for gallery.md: title, first picture and first words in bold, which are the verdict.
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    texts = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
+    pictures = [each["image/png"] for each in data if "image/png" in each]
+    _cards.append(f":::{{grid-item-card}} [](notebooks/{notebook.name})")
+    if pictures:
+        (_here / f"notebooks/{notebook.stem}.png").write_bytes(base64.b64decode(pictures[0]))
+        _cards.append(f":img-top: notebooks/{notebook.stem}.png")
+    _cards += ["", re.search(r"\*\*(.+?)\*\*", texts, re.DOTALL)[1], ":::", ""]
+(_here / "notebooks/cards.txt").write_text("\n".join(_cards), encoding="utf-8")
 
 plot_formats = [("svg", 100)]
 plot_html_show_formats = False
