@@ -63,6 +63,7 @@ bench: .venv/test
 study: .venv/study
 	$(BIN)/python -m benchmarks.study run $(if $(DATA),--folder $(DATA))
 	$(BIN)/python -m benchmarks.study report
+	$(BIN)/python docs/picture.py
 
 sanitize: .venv/pip
 	$(BIN)/python -m pip install --quiet "cmake>=3.20" ninja

@@ -81,7 +81,10 @@ for notebook in sorted((_here.parent / "examples").glob("*.ipynb")):
     if pictures:
         (_here / f"notebooks/{notebook.stem}.png").write_bytes(base64.b64decode(pictures[0]))
         _cards.append(f":img-top: notebooks/{notebook.stem}.png")
-    _cards += ["", re.search(r"\*\*(.+?)\*\*", texts, re.DOTALL)[1], ":::", ""]
+    verdict = re.search(r"\*\*(.+?)\*\*", texts, re.DOTALL)
+    if verdict is None:
+        raise ExtensionError(f"{notebook.name} has no verdict in bold")
+    _cards += ["", verdict[1], ":::", ""]
 (_here / "notebooks/cards.txt").write_text("\n".join(_cards), encoding="utf-8")
 
 plot_formats = [("svg", 100)]

@@ -41,8 +41,8 @@ def half_a_row_each(share: NDArray[np.float64], n: int) -> NDArray[np.float64]:
 def balanced_alpha(y: ArrayLike, beta: float | None = None) -> NDArray[np.float64]:
     r"""Class weights for ``alpha`` from the class counts n_k of ``y``.
 
-    beta None:    n / (K n_k), inverse frequency (scikit-learn's "balanced")
-    beta given:   (1 - beta) / (1 - beta^n_k), scaled to sum to K (effective number of samples)
+    With ``beta=None`` :math:`n / (K n_k)`, inverse frequency (scikit-learn's "balanced"). With a beta
+    :math:`(1 - \beta) / (1 - \beta^{n_k})`, scaled to sum to K (effective number of samples).
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 """Card payments with rare frauds: a simulated table, and a real one that is downloaded.
 
+::
+
     table = make_fraud()         # simulated from a seed: no download, no licence
     table = load_creditcard()    # the ULB table of 2013, from OpenML
     X_train, X_test, y_train, y_test = table.split()

@@ -50,7 +50,7 @@ class FocalLoss(Immutable, ABC):
     def loss(
         self, y: ArrayLike, margin: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Array:
-        r"""Loss of each row, weight_i alpha_t q^gamma L; with ``link="canonical"`` times ``scale``.
+        r"""Loss of each row, :math:`w_i\,\alpha_t q^\gamma L`; times ``scale`` if ``link="canonical"``.
 
         Parameters
         ----------
@@ -123,10 +123,11 @@ class FocalLoss(Immutable, ABC):
         y, margin, sample_weight
             As for ``loss``.
         curvature : {"guarded", "exact"}
-            ``"guarded"``: no row asks for a step longer than c = 16: ``max(l'', |l'| / c)``, l'' the
-            exact second derivative. With ``link="canonical"`` ``|l'| max(r, 1/c)``, r the posterior of
-            the observed class and 1 minus the posterior of the others. For softmax the same rule on
-            each diagonal entry. ``"exact"``: l''. See docs/math.md.
+            ``"guarded"``: no row asks for a step longer than c = 16: :math:`\max(\ell'', |\ell'| / c)`
+            of the first and second derivative. With ``link="canonical"``
+            :math:`|\ell'| \max(r, 1/c)`, r the posterior of the observed class and 1 minus the posterior
+            of the others. For softmax the same rule on each diagonal entry. ``"exact"``:
+            :math:`\ell''`. See docs/math.md.
 
         Returns
         -------
@@ -155,9 +156,14 @@ class FocalLoss(Immutable, ABC):
     def posterior(self, margin: ArrayLike) -> Array:
         r"""Class posterior P(y given x) of a model trained with this loss: gamma and alpha undone.
 
-        With ``link="canonical"`` sigmoid or softmax of the margin. With ``link="focal"`` binary
-        eta = A_0(-z) / (A_0(-z) + A_1(z)), softmax eta_k proportional to p_k q_k / A_k(s_k), with
-        A_k(s) = alpha_k q^gamma_k (q + gamma_k p L).
+        With ``link="canonical"`` sigmoid or softmax of the margin. With ``link="focal"`` binary and
+        softmax
+
+        .. math::
+
+           \eta = \frac{A_0(-z)}{A_0(-z) + A_1(z)},
+           \qquad \eta_k \propto \frac{p_k q_k}{A_k(s_k)},
+           \qquad A_k(s) = \alpha_k\,q^{\gamma_k} (q + \gamma_k p L)
 
         Parameters
         ----------
@@ -368,8 +374,12 @@ class FocalLoss(Immutable, ABC):
 class BinaryFocalLoss(FocalLoss):
     r"""Focal loss of a binary label and one margin z.
 
-    l(y, z) = alpha_y q^gamma L, with s = z for y = 1 and -z for y = 0, p = sigmoid(s), q = sigmoid(-s),
-    L = -log p.
+    .. math::
+
+       \ell(y, z) = \alpha_y\,q^{\gamma_y} L,
+       \quad p = \sigma(s), \quad q = \sigma(-s), \quad L = -\log p
+
+    with s = z for y = 1 and s = -z for y = 0.
 
     Parameters
     ----------
@@ -398,10 +408,15 @@ class BinaryFocalLoss(FocalLoss):
 
     Notes
     -----
-    dl/dz = -alpha q^gamma (q + gamma p L) for y = 1, with the opposite sign for y = 0;
-    d2l/dz2 = alpha p q^gamma [(1 + 2 gamma) q - gamma (q - gamma p) L].
-    With the canonical link dl/du = v(u) (sigmoid(u) - y): log loss whose rows weigh v(u) > 0, a weight
-    that depends on the prediction alone.
+    .. math::
+
+       \frac{\partial\ell}{\partial s} &= -\alpha\,q^\gamma (q + \gamma p L) \\
+       \frac{\partial^2\ell}{\partial s^2}
+       &= \alpha\,p\,q^\gamma [(1 + 2\gamma) q - \gamma (q - \gamma p) L]
+
+    The gradient in z has the opposite sign for y = 0. With the canonical link it is
+    :math:`v(u) (\sigma(u) - y)`: log loss whose rows weigh v(u) > 0, a weight that depends on the
+    prediction alone.
 
     Margins may have any shape, labels the same shape; with margins (n, targets) a sample weight (n,)
     counts for every target of its row. Labels outside {0, 1}, NaN, and margins that are not finite raise
@@ -507,7 +522,12 @@ class _BinaryRows:
 class SoftmaxFocalLoss(FocalLoss):
     r"""Focal loss of a label in 0 .. K-1 and K margins, coupled by softmax (not one-vs-rest).
 
-    l(t, z) = alpha_t q^gamma_t L, with p = softmax(z)_t, q = 1 - p, L = -log p, t the true class.
+    .. math::
+
+       \ell(t, z) = \alpha_t\,q^{\gamma_t} L,
+       \quad p = \mathrm{softmax}(z)_t, \quad q = 1 - p, \quad L = -\log p
+
+    with t the true class.
 
     Parameters
     ----------
@@ -538,9 +558,15 @@ class SoftmaxFocalLoss(FocalLoss):
 
     Notes
     -----
-    g_t = -alpha A, g_j = alpha A r_j, with A = q^gamma (q + gamma p L) and r_j = p_j / q;
-    h_t = alpha p q^gamma [(1 + 2 gamma) q - gamma (q - gamma p) L] and
-    h_j = alpha [A r_j (1 - p_j) + B r_j^2], with B = q^gamma gamma p [2q - (q - (gamma - 1) p) L].
+    Gradient and Hessian in the margin of the true class t and of another class j, with
+    :math:`r_j = p_j / q`:
+
+    .. math::
+
+       g_t &= -\alpha A, \quad g_j = \alpha A r_j, \quad A = q^\gamma (q + \gamma p L) \\
+       h_t &= \alpha\,p\,q^\gamma [(1 + 2\gamma) q - \gamma (q - \gamma p) L] \\
+       h_j &= \alpha [A r_j (1 - p_j) + B r_j^2],
+       \quad B = q^\gamma \gamma p [2q - (q - (\gamma - 1) p) L]
 
     K = 2 equals ``BinaryFocalLoss`` of the margin difference. Labels that are no whole numbers in
     0 .. K-1, and margins that are not finite or not of shape (n, K) raise ValueError, as do weights that
