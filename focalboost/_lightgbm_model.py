@@ -92,14 +92,16 @@ def rewrite(
 
 
 _PARAMETERS = "\nparameters:\n"
-_NOTE = re.compile(r"^\[(focalboost\w*): (.*)\]\n", re.MULTILINE)
+# LightGBM takes "[name: ]: note" for a parameter without a value. Of "[name: note]", which models of
+# earlier versions have, it warns whenever they are loaded.
+_NOTE = re.compile(r"^\[(focalboost\w*): (?:\]: (.*)|(.*)\])\n", re.MULTILINE)
 
 
 def with_notes(text: str, notes: Mapping[str, str]) -> str:
-    """Write lines ``[name: note]`` among the parameters of a model's text.
+    """Write lines ``[name: ]: note`` among the parameters of a model's text.
 
-    LightGBM ignores parameters that it does not know in a model, and writes them again. Names begin
-    with ``focalboost``.
+    LightGBM keeps lines that it does not know there, and writes them again. Names begin with
+    ``focalboost``.
     """
     head, mark, parameters = text.rpartition(_PARAMETERS)
     if not mark:
@@ -108,7 +110,7 @@ def with_notes(text: str, notes: Mapping[str, str]) -> str:
             "gamma and classes would stand"
         )
     parameters = _NOTE.sub(lambda line: "" if line[1] in notes else line[0], parameters)
-    lines = "".join(f"[{name}: {note}]\n" for name, note in notes.items())
+    lines = "".join(f"[{name}: ]: {note}\n" for name, note in notes.items())
     return head + mark + lines + parameters
 
 
@@ -139,7 +141,8 @@ def header(text: str, name: str) -> str | None:
 
 def read_notes(text: str) -> dict[str, str]:
     """Return the notes in a model's text."""
-    return dict(_NOTE.findall(text.rpartition(_PARAMETERS)[2]))
+    found = _NOTE.findall(text.rpartition(_PARAMETERS)[2])
+    return {name: note or before for name, note, before in found}
 
 
 def grown_natively(booster: lgb.Booster) -> lgb.Booster:

@@ -1015,9 +1015,9 @@ class TestAlteredFiles:
         path = tmp_path / "m.txt"
         FocalLGBMClassifier(n_estimators=2).fit(X, y).save_model(path)
         text = path.read_text(encoding="utf-8")
-        (own,) = (line for line in text.splitlines() if line.startswith("[focalboost: "))
-        new = self.altered(own.removeprefix("[focalboost: ")[:-1], change)
-        path.write_text(text.replace(own, f"[focalboost: {new}]"), encoding="utf-8")
+        (own,) = (line for line in text.splitlines() if line.startswith("[focalboost: ]: "))
+        new = self.altered(own.removeprefix("[focalboost: ]: "), change)
+        path.write_text(text.replace(own, f"[focalboost: ]: {new}"), encoding="utf-8")
         self.refuses(FocalLGBMClassifier, path)
 
     @both
@@ -1067,3 +1067,22 @@ def test_lightgbm_has_one_target():
     two = np.c_[y, 1 - y]
     with pytest.raises(ValueError, match=r"margin must have shape \(n,\) for a binary loss"):
         fl.Objective(LOSS)(two, np.zeros(two.shape))
+
+
+@both
+def test_columns_in_another_order(cls):
+    """LightGBM alone reads a frame's columns by their place, and says nothing."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 3)), columns=["amount", "days before", "hour"])
+    y = (X["amount"] > 1).to_numpy()
+    fitted = make(cls).fit(X, y)
+    expected = fitted.predict_proba(X)
+    turned = X[["hour", "amount", "days before"]]
+    for method in (fitted.predict_proba, fitted.predict, fitted.decision_function):
+        with pytest.raises(ValueError, match=r"columns of training in their order|mismatch"):
+            method(turned)
+    assert (fitted.predict_proba(turned[X.columns]) == expected).all()
+    arrays = make(cls).fit(X.to_numpy(), y)
+    assert (arrays.predict_proba(X.to_numpy()) == expected).all()
+    if cls is FocalLGBMClassifier:  # other names: as LightGBM, by place
+        assert (fitted.predict_proba(X.set_axis(["a", "b", "c"], axis=1)) == expected).all()

@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import pickle
 
 import lightgbm as lgb
 import numpy as np
@@ -52,6 +53,19 @@ def test_plain_xgboost(saved):
 def test_plain_lightgbm(saved):
     X, probability, path = saved(FocalLGBMClassifier)
     assert_allclose(lgb.Booster(model_file=path).predict(X), probability, atol=ATOL)
+
+
+def test_loading_says_nothing(saved, table, capfd):
+    """LightGBM warns of a parameter that it does not know whenever it reads a model's text."""
+    _, _, path = saved(FocalLGBMClassifier)
+    fitted = FocalLGBMClassifier(n_estimators=2).fit(*table)
+    fitted.save_model(path)
+    again = FocalLGBMClassifier().load_model(path)
+    pickle.loads(pickle.dumps(again))
+    lgb.Booster(model_file=path).save_model(path)
+    FocalLGBMClassifier(n_estimators=2).fit(*table, init_model=path)
+    assert "focalboost" not in "".join(capfd.readouterr())
+    assert FocalLGBMClassifier().load_model(path).loss_ == fitted.loss_
 
 
 @both

@@ -286,8 +286,10 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         """Return P(class given x), (n, K), columns in the order of ``classes_``, rows summing to 1.
 
         ``raw_score``, ``pred_leaf`` and ``pred_contrib`` return what LGBMClassifier returns: margins,
-        leaf indices, or SHAP values of the margin.
+        leaf indices, or SHAP values of the margin. LGBMClassifier would read columns by their place; a
+        frame with the columns of training in another order raises ValueError.
         """
+        self._check_order(X)
         as_host = raw_score or pred_leaf or pred_contrib
         result = super().predict_proba(
             X,
@@ -325,6 +327,19 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
             **kwargs,
         )
         return result if as_host else self.class_posterior_.decide(result)
+
+    def _check_order(self, X: Any) -> None:
+        names = getattr(X, "columns", getattr(X, "column_names", None))
+        if names is None or not hasattr(self, "fitted_"):
+            return
+        given = [str(name).replace(" ", "_") for name in names]  # as LightGBM keeps them
+        trained = self.feature_name_
+        if given != trained and sorted(given) == sorted(trained):
+            i = next(i for i in range(len(given)) if given[i] != trained[i])
+            raise ValueError(
+                f"X must have the columns of training in their order, got {given[i]!r} in place of "
+                f"{trained[i]!r} (column {i}): X[columns_of_training] puts them in order"
+            )
 
     def decision_function(self, X: Any, **keywords: Any) -> Any:
         """Return the log-odds of ``predict_proba``, plus the logarithms of class weights if given.
