@@ -49,7 +49,8 @@ def to_onnx(model: Any, X: Any = None) -> Any:
     -------
     onnx.ModelProto
         Input ``"input"`` (n, n_features) of the type of ``X``. For a data frame, unless ``model`` is one
-        of the two estimators: an input (n, 1) for each column, with its name. Outputs ``"label"`` (n,),
+        of the two estimators: an input (n, 1) for each column, with its name (spaces and other
+        characters that are no letters or digits become ``_``). Outputs ``"label"`` (n,),
         int64 or text, and ``"probabilities"`` (n, K), equal to ``predict`` and ``predict_proba``.
 
     Raises
@@ -108,7 +109,10 @@ def to_onnx(model: Any, X: Any = None) -> Any:
             options={"zipmap": False},
             custom_conversion_functions={SimpleImputer: _impute},
         )
-        predicted = None if X is None else _run(converted, inputs)
+        # Names of columns may hold characters that skl2onnx replaces; the order is theirs.
+        names = [each.name for each in converted.graph.input]
+        fed = dict(zip(names, inputs.values(), strict=X is not None))
+        predicted = None if X is None else _run(converted, fed)
     except Exception as error:
         reason = str(error).partition("\n")[0].rstrip(".")[:400]  # some list whole trees
         advice = "" if alone else _ADVICE

@@ -1,10 +1,11 @@
 """The exported model predicts what the estimator predicts, without this package."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
@@ -104,7 +105,6 @@ def test_missing_values(cls, each_table):
 
 @both
 def test_data_frames(cls, binary):
-    pd = pytest.importorskip("pandas")
     X, y = single(binary)
     frame = pd.DataFrame(X, columns=[f"name {i}" for i in range(X.shape[1])])
     fitted = make(cls).fit(frame, y)
@@ -178,7 +178,6 @@ def test_constants(cls, k):
 @pytest.fixture(scope="module")
 def payments():
     """Return a frame of numbers, some missing, and text, with labels 0, 1 and 2."""
-    pd = pytest.importorskip("pandas")
     rng, n = np.random.default_rng(0), 1000
     frame = pd.DataFrame(
         {
@@ -224,6 +223,24 @@ def test_pipelines(cls, payments, k):
     model = to_onnx(fitted, frame[:500])
     rows = frame[500:].assign(country=lambda f: f["country"].where(f["hour"] > 3, "unknown"))
     assert_predicts_the_same(model, fitted, rows)
+
+
+def test_names_that_onnx_does_not_take():
+    rng = np.random.default_rng(0)
+    names = ["amount eur", "kind-1", "amount_eur", "not used"]
+    frame = pd.DataFrame(rng.normal(size=(300, 4)), columns=names)
+    columns = make_column_transformer(
+        ("passthrough", ["amount_eur", "amount eur"]), (StandardScaler(), ["kind-1"])
+    )
+    y = frame["amount eur"] - frame["amount_eur"] > 1
+    fitted = make_pipeline(columns, make(FocalLGBMClassifier)).fit(frame, y)
+    model = to_onnx(fitted, frame)
+    inputs = [each.name for each in model.graph.input]
+    assert inputs == ["amount_eur", "kind_1", "amount_eur1", "not_used"]
+    session = ort.InferenceSession(model.SerializeToString())
+    given = zip(inputs, frame.to_numpy().T[:, :, None], strict=True)
+    probability = session.run(["probabilities"], dict(given))[0]
+    assert_allclose(probability, fitted.predict_proba(frame), atol=1e-6)
 
 
 def calibrated(classifier):
