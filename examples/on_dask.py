@@ -1,6 +1,6 @@
 """Focal loss on Dask, with XGBoost and LightGBM: two workers, on this machine or on a cluster.
 
-    pip install "focalboost[dask,lightgbm]"
+    pip install -e ".[dask,lightgbm]"
     python examples/on_dask.py                                # starts two workers on this machine
     DASK_SCHEDULER=tcp://head:8786 python examples/on_dask.py # uses a cluster
 

@@ -1,6 +1,6 @@
 """Focal loss on Ray Train, with XGBoost: two workers, on this machine or on a cluster.
 
-    pip install "focalboost[xgboost]" "ray[train]" pandas pyarrow
+    pip install -e ".[xgboost]" "ray[train]" pandas pyarrow
     python examples/on_ray.py                              # starts Ray on this machine
     RAY_ADDRESS=ray://head:10001 python examples/on_ray.py # uses a cluster
 

@@ -1,6 +1,6 @@
 """Focal loss on Spark, with XGBoost: two workers, on this machine or on a cluster.
 
-    pip install "focalboost[spark]"                              # and Java 17 or newer
+    pip install -e ".[spark]"                                     # and Java 17 or newer
     python examples/on_spark.py                                  # starts Spark on this machine
     SPARK_MASTER=spark://head:7077 python examples/on_spark.py   # uses a cluster
 
