@@ -661,6 +661,16 @@ class TestHostOptions:
         assert one.evals_result_ == other.evals_result_
 
 
+@both
+def test_population_prior_by_label(cls, binary):
+    """A number is the frequency of the second label in sorted order; a dict names them."""
+    X, y = binary
+    labels = np.where(y > 0, "fraud", "ok")
+    by_label = make(cls, population_prior={"ok": 0.75, "fraud": 0.25}).fit(X, labels)
+    of_second = make(cls, population_prior=0.75).fit(X, labels)
+    assert_array_equal(by_label.predict_proba(X), of_second.predict_proba(X))
+
+
 class TestSeveralTargets:
     """Multilabel, which XGBClassifier takes; LightGBM has one target."""
 
@@ -754,18 +764,26 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"focal_gamma": -1.0}, "gamma must be"),
+            ({"focal_gamma": -1.0}, "^focal_gamma must be .*got -1.0"),
             ({"focal_alpha": "heavy"}, "focal_alpha must be .*got 'heavy'"),
-            ({"focal_alpha": 1.5}, "alpha must be"),
+            ({"focal_alpha": 1.5}, "^focal_alpha must be .*got 1.5"),
             (
                 {"focal_alpha": {0.0: 1.0}},
                 "focal_alpha must have one entry for each of the classes",
             ),
-            ({"focal_curvature": "gauss"}, "curvature must be"),
+            ({"focal_curvature": "gauss"}, "^focal_curvature must be one of 'guarded', 'exact'"),
+            ({"class_weight": {1.0: -2.0}}, "class_weight must have .*got -2.0 for 1.0"),
+            ({"class_weight": {1.0: "2"}}, "class_weight must have .*got '2' for 1.0"),
             ({"population_prior": 1.0}, "population_prior must be .*got 1.0"),
             ({"population_prior": [0.5, 0.6]}, "population_prior must be"),
             ({"population_prior": "half"}, "population_prior must be"),
-            ({"scale_pos_weight": 5.0}, "scale_pos_weight must not be set"),
+            ({"population_prior": "0.01"}, "population_prior must be .*got '0.01'"),
+            ({"population_prior": ["0.1", "0.9"]}, "population_prior must be"),
+            ({"population_prior": {0.0: 0.9}}, "population_prior must have one entry for each"),
+            (
+                {"scale_pos_weight": 99},
+                r"scale_pos_weight must not .*set focal_alpha=\(1, 99\) instead",
+            ),
             ({"objective": "regression"}, "objective must be left out, got 'regression'"),
             ({"focal_gama": 3.0}, "focal_gama is not a parameter; there are focal_gamma"),
             ({"num_class": 5}, "num_class must be left out, or 2 as y has classes, got 5"),
@@ -778,19 +796,61 @@ class TestRefusals:
 
     @both
     def test_gamma_as_text(self, cls, binary):
-        with pytest.raises(TypeError, match="gamma must be"):
+        with pytest.raises(TypeError, match=r"^focal_gamma must be .*got '2'"):
             make(cls, focal_gamma="2").fit(*binary)
+
+    @both
+    @pytest.mark.parametrize("name", ["eval_set", "sample_weight", "feature_name", "verbose"])
+    def test_arguments_of_fit(self, cls, name, binary):
+        given = make(cls, **{name: 1})
+        if name not in inspect.signature(cls.fit).parameters:  # the other library has it
+            return
+        with pytest.raises(ValueError, match=f"{name} must be given to fit: .* ignores it"):
+            given.fit(*binary)
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("eval_metric", "eval_metric must be given to fit, or as metric to the constructor"),
+            ("callbacks", "callbacks must be given to fit"),
+            ("enable_categorical", "enable_categorical is not a parameter of LightGBM"),
+            ("colsample_bylevel", "colsample_bylevel is not a parameter of LightGBM"),
+            ("num_leavs", "num_leavs is not a parameter of LightGBM"),
+        ],
+    )
+    def test_what_lightgbm_would_ignore(self, name, message, binary):
+        with pytest.raises(ValueError, match=message):
+            make(FocalLGBMClassifier, **{name: "auc"}).fit(*binary)
+        make(FocalLGBMClassifier, **{name: None}).fit(*binary)
+
+    def test_what_lightgbm_knows(self, binary):
+        """Under any of its names; and what a subclass adds."""
+
+        class Named(FocalLGBMClassifier):
+            def __init__(self, *, name="fraud", **others):
+                super().__init__(**others)
+                self.name = name
+
+        X, y = binary
+        aliases = {"num_leaf": 7, "early_stopping_rounds": 2, "cat_feature": [0], "bagging": 0.5}
+        aliases |= {"metrics": "auc", "extra_tree": True, "verbose": -1}
+        fitted = Named(n_estimators=20, **aliases).set_params(name="theft")
+        fitted.fit(np.abs(X), y, eval_set=[(np.abs(X), y)])
+        assert fitted.get_params()["name"] == "theft"
 
     @pytest.mark.parametrize("name", ["gamma", "alpha"])
     def test_names_of_the_loss_alone(self, name, binary):
-        with pytest.raises(ValueError, match=f"{name} must be left out.*the loss has focal_{name}"):
+        with pytest.raises(ValueError, match=f"{name} must be left out, .*: use focal_{name}"):
             make(FocalLGBMClassifier, **{name: 0.5}).fit(*binary)
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
             ({"boosting_type": "rf"}, "boosting must not be 'rf'"),
-            ({"is_unbalance": True}, "is_unbalance must not be set"),
+            ({"is_unbalance": True}, 'is_unbalance must not be set.*set focal_alpha="balanced"'),
+            ({"unbalance": True}, 'unbalance must not be set.*set focal_alpha="balanced"'),
+            ({"pos_bagging": 0.5}, "pos_bagging must not be set.*set focal_alpha"),
+            ({"boost_from_average": False}, "boost_from_average must not .*init_score"),
         ],
         ids=str,
     )
@@ -848,6 +908,25 @@ class TestRefusals:
         X, y = binary
         with pytest.raises(ValueError, match="y should be a 1d array"):
             make(FocalLGBMClassifier).fit(X, np.column_stack([y, y]))
+
+    @both
+    @pytest.mark.parametrize("objects", [False, True])
+    def test_labels_of_another_type_in_eval_set(self, cls, objects, binary):
+        X, y = binary
+        text = np.where(y > 0, "fraud", "ok")
+        text = text.astype(object) if objects else text
+        with pytest.raises(
+            ValueError, match=r"eval_set must have labels among .*\['fraud', 'ok'\], got 0"
+        ):
+            make(cls).fit(X, text, eval_set=[(X, y)])
+        with pytest.raises(ValueError, match=r"eval_set must have labels among .*, got 'fraud'"):
+            make(cls).fit(X, y, eval_set=[(X, text)])
+
+    @both
+    def test_scale_pos_weight_of_several_classes(self, cls, binary):
+        X, y = binary
+        with pytest.raises(ValueError, match="set focal_alpha, one weight per class, instead"):
+            make(cls, scale_pos_weight=3).fit(X, np.arange(len(y)) % 3)
 
     @both
     def test_labels(self, cls, binary):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
 from focalboost.estimators._posterior import HANDLED, ClassPosterior
@@ -33,6 +34,17 @@ def signature(focal: Any, host: Any) -> Signature:
     taken = {"self", *(p.name for p in own)}
     shown = [p.replace(kind=p.KEYWORD_ONLY) for p in named if p.name not in taken]
     return Signature([*own, *shown, Parameter("kwargs", Parameter.VAR_KEYWORD)])
+
+
+def refuse_arguments_of_fit(fit: Any, names: Iterable[str], host: str, also: str = "") -> None:
+    """Refuse names among the constructor's parameters that are arguments of ``fit``."""
+    arguments = inspect.signature(fit).parameters
+    for name in names:
+        if name in arguments:
+            instead = also if name == "eval_metric" else ""
+            raise ValueError(
+                f"{name} must be given to fit{instead}: {host} ignores it in the constructor"
+            )
 
 
 class FocalClassifier:
@@ -64,6 +76,11 @@ class FocalClassifier:
     def class_prior_(self) -> NDArray[np.float64]:
         """Weighted class frequencies of the training rows, (K,); of several targets (n_targets, 2)."""
         return self.class_posterior_.class_prior
+
+    def _named(self) -> set[str]:
+        """Return the names of the constructor's parameters, those of the host and subclasses too."""
+        bases: list[Any] = [base for base in type(self).__mro__ if issubclass(base, BaseEstimator)]
+        return {name for base in bases for name in base._get_param_names()}  # noqa: SLF001
 
     def _check_fitted(self) -> None:
         raise NotImplementedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -30,7 +30,12 @@ from focalboost._lightgbm_model import (
     with_notes,
 )
 from focalboost.estimators import _metrics
-from focalboost.estimators._base import FocalClassifier, check_continued, signature
+from focalboost.estimators._base import (
+    FocalClassifier,
+    check_continued,
+    refuse_arguments_of_fit,
+    signature,
+)
 from focalboost.estimators._parameters import LightGBMParameters
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
 
@@ -118,8 +123,9 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         What the trees are given as second derivative; see ``BinaryFocalLoss.gradient_curvature``.
     population_prior : None, float in (0, 1), or one per class
         Class frequencies of the population in which the model is used, if the training rows were over-
-        or undersampled. A number is the frequency of the second of two classes. None: as in training.
-        It can be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
+        or undersampled. A number is the frequency of the second of two classes in sorted order, which is
+        "ok" after "fraud"; a dict {label: frequency} says which is which. None: as in training. It can
+        be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
     **host
         Every parameter of lightgbm.LGBMClassifier. ``class_weight`` multiplies ``focal_alpha``.
         ``reg_lambda=1`` is recommended with very few positives.
@@ -424,6 +430,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         given = [host.pop(alias) for alias in fl.ALIASES["metric"] if alias in host]
         objective = fl.objective_for(posterior.loss, self.focal_curvature, host)
         _check_host(host, objective)
+        _refuse_unknown(self, host)
         builtin, own = _split([*_listed(eval_metric), *_listed(given)], posterior)
         k = posterior.loss.n_outputs
         params: dict[str, Any] = {"objective": objective, "metric": builtin or "None"}
@@ -536,14 +543,38 @@ def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
         )
     for name in ("gamma", "alpha"):
         if name in host:
-            raise ValueError(
-                f"{name} must be left out, got {host[name]!r}: the loss has focal_{name}"
-            )
-    check_names(host, objective.loss)
+            raise ValueError(f"{name} must be left out, got {host[name]!r}: use focal_{name}")
+    check_names(host, objective.loss, "LightGBM")
+    for name, (harmless, instead) in _INSTEAD.items():
+        for alias in fl.ALIASES[name]:
+            if host.get(alias) not in harmless:
+                raise ValueError(
+                    f"{alias} must not be set, got {host[alias]!r}: LightGBM ignores it with a custom "
+                    f"objective; {instead}"
+                )
     left_out = fl.ALIASES["num_class"]
     fl.host_params(
         {k: v for k, v in host.items() if v is not None and k not in left_out}, objective
     )
+
+
+# What LightGBM ignores next to a custom objective: the values that change nothing, and what to do.
+_INSTEAD: Mapping[str, tuple[Collection[Any], str]] = {
+    "is_unbalance": ((None, False, "false"), 'set focal_alpha="balanced" instead'),
+    "pos_bagging_fraction": ((None, 1), "set focal_alpha, or draw rows yourself"),
+    "neg_bagging_fraction": ((None, 1), "set focal_alpha, or draw rows yourself"),
+    "boost_from_average": ((None, True, "true"), "give fit an init_score"),
+}
+
+
+def _refuse_unknown(estimator: FocalLGBMClassifier, host: Mapping[str, Any]) -> None:
+    """Refuse names that LightGBM does not know, because it ignores them without a word."""
+    aliases = lgb.basic._ConfigAliases._get_all_param_aliases()  # noqa: SLF001 - LightGBM's own list
+    known = estimator._named().union(*aliases.values())  # noqa: SLF001
+    unknown = [name for name, value in host.items() if name not in known and value is not None]
+    refuse_arguments_of_fit(estimator.fit, unknown, "LightGBM", ", or as metric to the constructor")
+    if unknown:
+        raise ValueError(f"{unknown[0]} is not a parameter of LightGBM, which would ignore it")
 
 
 def _valid_sets(eval_set: Any, eval_X: Any, eval_y: Any) -> list[tuple[Any, Any]]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
 from focalboost import _scale, _validation
+from focalboost._curvature import POLICIES
 from focalboost._frequencies import balanced, class_weights, half_a_row_each
 from focalboost._namespace import to_numpy
 from focalboost.losses import BinaryFocalLoss, FocalLoss, SoftmaxFocalLoss
@@ -114,15 +116,16 @@ class ClassPosterior:
         targets = labels.shape[1] if labels.ndim == 2 else 1
         if targets != self.n_targets:
             raise ValueError(f"{name} must have {self.n_targets} target(s) as y, got {targets}")
-        codes = np.searchsorted(self.classes, labels)
-        codes = np.minimum(codes, len(self.classes) - 1)
-        unknown = labels[self.classes[codes] != labels]
-        if len(unknown):
+        known = {label: code for code, label in enumerate(self.classes.tolist())}
+        different, place = np.unique(labels, return_inverse=True)
+        unknown = [label for label in different.tolist() if label not in known]
+        if unknown:
             raise ValueError(
                 f"{name} must have labels among the training labels {self.classes.tolist()}, got "
-                f"{unknown.tolist()[0]!r}"
+                f"{unknown[0]!r}"
             )
-        return codes.astype(np.int64)
+        codes = np.array([known[label] for label in different.tolist()], np.int64)
+        return codes[place].reshape(labels.shape)
 
     def intercept(self) -> NDArray[np.float64]:
         """Return the margin of the training frequencies: a number, or one per class or target.
@@ -336,12 +339,19 @@ def pairs(eval_set: Any) -> list[tuple[Any, Any]]:
     return [(X, y) for X, y in entries]
 
 
-def check_names(options: Mapping[str, Any], loss: FocalLoss) -> None:
-    """Refuse a misspelt focal parameter, and a wrong num_class."""
+def check_names(options: Mapping[str, Any], loss: FocalLoss, host: str = "XGBoost") -> None:
+    """Refuse a misspelt focal parameter, a wrong num_class, and weights that focal_alpha replaces."""
     for name in options:
         if name.startswith("focal") and name not in PARAMETERS:
             raise ValueError(f"{name} is not a parameter; there are {', '.join(PARAMETERS)}")
     k = len(loss.gammas)
+    given = options.get("scale_pos_weight")
+    if given not in (None, 1):
+        weights = f"=(1, {given!r})" if k == 2 else ", one weight per class,"
+        raise ValueError(
+            f"scale_pos_weight must not be set, got {given!r}: {host} ignores it with a custom objective; "
+            f"set focal_alpha{weights} instead"
+        )
     given = options.get("num_class")
     if given is not None and given != k and not (k == 2 and given in (0, 1)):
         raise ValueError(f"num_class must be left out, or {k} as y has classes, got {given!r}")
@@ -367,8 +377,13 @@ def _loss(
         alpha = tuple(weights.tolist())  # plain floats: what a saved model can store
     else:
         alpha = _per_class("focal_alpha", given, classes)
+    # The objective on Spark checks it, under the name that it has in a loss.
+    _validation.one_of("focal_curvature", options.get("focal_curvature", POLICIES[0]), POLICIES)
     gamma = _per_class("focal_gamma", options["focal_gamma"], classes)
-    loss = _focal_loss(len(classes), gamma, alpha)
+    try:
+        loss = _focal_loss(len(classes), gamma, alpha)
+    except (TypeError, ValueError) as error:  # which begins with the loss's name, gamma or alpha
+        raise type(error)(f"focal_{error}") from None
     if class_weight is None:
         return loss
     weighted = tuple((np.array(loss.alphas) * class_weight).tolist())
@@ -391,7 +406,16 @@ def _class_weight(
         raise ValueError(
             f"class_weight must have labels among the classes {names}, got {unknown[0]!r}"
         )
+    for label, weight in given.items():
+        if not _is_number(weight) or not 0 < weight < np.inf:
+            raise ValueError(
+                f"class_weight must have finite weights above 0, got {weight!r} for {label!r}"
+            )
     return np.array([given.get(name, 1.0) for name in names], np.float64)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _focal_loss(n_classes: int, gamma: Any, alpha: Any) -> FocalLoss:
@@ -420,10 +444,10 @@ def _prior(value: Any, classes: NDArray[Any]) -> NDArray[np.float64] | None:
         "population_prior must be the frequency of each class in the population, in (0, 1) and summing "
         "to 1, or for two classes the frequency of the second"
     )
-    try:
-        prior = np.asarray(_per_class("population_prior", value, classes), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}, got {value!r}") from error
+    given = np.asarray(_per_class("population_prior", value, classes), dtype=object)
+    if not all(_is_number(share) for share in given.flat):
+        raise ValueError(f"{allowed}, got {value!r}")
+    prior = given.astype(np.float64)
     if prior.ndim == 0 and len(classes) == 2:
         prior = np.array([1 - prior, prior])
     right = prior.shape == classes.shape and np.all((prior > 0) & (prior < 1))

@@ -16,7 +16,12 @@ import focalboost.xgboost as fx
 from focalboost import _rounds, _workers
 from focalboost._curvature import Curvature
 from focalboost.estimators import _metrics
-from focalboost.estimators._base import FocalClassifier, check_continued, signature
+from focalboost.estimators._base import (
+    FocalClassifier,
+    check_continued,
+    refuse_arguments_of_fit,
+    signature,
+)
 from focalboost.estimators._parameters import XGBoostParameters
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
 
@@ -48,8 +53,9 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         As in scikit-learn; it multiplies ``focal_alpha``.
     population_prior : None, float in (0, 1), or one per class
         Class frequencies of the population in which the model is used, if the training rows were over-
-        or undersampled. A number is the frequency of the second of two classes. None: as in training.
-        It can be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
+        or undersampled. A number is the frequency of the second of two classes in sorted order, which is
+        "ok" after "fraud"; a dict {label: frequency} says which is which. None: as in training. It can
+        be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
     **host
         Every parameter of xgboost.XGBClassifier. ``eval_metric``: a name, a callable
         ``f(y, prediction)`` or a list of them. "focal_loss" (the default), "average_precision",
@@ -352,6 +358,8 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
                 "loss; for others use xgboost.XGBClassifier"
             )
         check_names(host, posterior.loss)
+        others = [k for k, v in host.items() if k not in self._named() and v is not None]
+        refuse_arguments_of_fit(self.fit, others, "XGBoost")
         warn_of_gamma(self.gamma)
         follows = {"device": self.device, "nthread": self.n_jobs}
         objective = fx.objective_for(posterior.loss, self.focal_curvature, follows)
