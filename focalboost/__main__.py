@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from focalboost.compare import _command
 
@@ -26,8 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "focalboost", description="Focal loss for XGBoost and LightGBM."
     )
-    _command.add(parser.add_subparsers(required=True, metavar="COMMAND"))
+    parser.add_argument("--version", action="version", version=version("focalboost"))
+    _command.add(parser.add_subparsers(metavar="COMMAND"))
     options = parser.parse_args(arguments)
+    if "run" not in options:  # no command
+        parser.print_help()
+        return 0
     options.check(options)
     try:
         return int(options.run(options))

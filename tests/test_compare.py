@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ for needed in ("xgboost", "lightgbm", "matplotlib", "pyarrow", "rich", "sklearn"
     pytest.importorskip(needed)
 pd = pytest.importorskip("pandas")
 
+from scipy.stats import poisson  # noqa: E402
 from sklearn.metrics import average_precision_score, log_loss  # noqa: E402
 
 from focalboost import __main__ as command  # noqa: E402
-from focalboost.compare import Refused, _train, _verdict, read_table  # noqa: E402
+from focalboost.compare import Refused, _page, _train, _verdict, read_table  # noqa: E402
 from focalboost.compare._verdict import METRICS, Difference  # noqa: E402
 from focalboost.metrics import recall_at_budget  # noqa: E402
 
@@ -318,10 +320,10 @@ def test_columns_that_look_like_ids_or_times(tmp_path, frame):
     odd.to_csv(path, index=False)
     table = read_table(path, target="label")
     assert set(table.suspects) == {"number", "customerId", "step", "day"}
-    assert "--drop number" in table.suspects["number"]
-    assert "--group customerId" in table.suspects["customerId"]
-    assert "--time step" in table.suspects["step"]
-    assert "--time day" in table.suspects["day"]
+    assert "drop=['number'] leaves it out" in table.suspects["number"]
+    assert ", group='customerId' keeps its rows" in table.suspects["customerId"]
+    assert "time='step' splits by it" in table.suspects["step"]
+    assert "time='day' splits by it" in table.suspects["day"]
     assert noted(table, "differs in every row, so left out: key")
     assert not read_table(
         path, target="label", drop=["number", "step"], group="customerId", time="day"
@@ -393,7 +395,7 @@ def test_refusals_name_the_option_that_mends(run, options, sentences):
         (
             range(100),
             ("--time", "day"),
-            "the test rows must have at least 10 of both classes, got 180 negatives and 0 positives",
+            "of both classes, got 0 positive and 180 negative; without --time the classes are spread",
         ),
     ],
 )
@@ -406,10 +408,66 @@ def test_too_few_rows(run, frame, positives, options, sentence):
 
 
 def test_what_is_no_date_is_shown(text):
-    with pytest.raises(Refused, match=re.escape("in one format, 'day' has unknown") + "$"):
-        text("a,day,label", ["1,2025-01-02,0", "2,unknown,1"], time="day")
+    for other in ("2025-01-02", "3"):
+        with pytest.raises(
+            Refused, match="in one format, 'day' has unknown in rows 2, 4, 6, 8, 10 and"
+        ):
+            text("a,day,label", [f"1,{other},0", "2,unknown,1"], time="day")
     with pytest.raises(Refused, match=re.escape("'day' has 2025-01-02, 03.01.2025")):
         text("a,day,label", ["1,2025-01-02,0", "2,03.01.2025,1"], time="day")
+
+
+def test_time_and_group_are_not_advised_together(tmp_path, frame):
+    path = tmp_path / "table.csv"
+    frame.assign(customerId=frame["card"]).to_csv(path, index=False)
+    timed = read_table(path, target="label", time="day").suspects
+    assert "group='customerId' instead of time keeps" in timed["customerId"]
+    grouped = read_table(path, target="label", group="customerId").suspects
+    assert "time='day' instead of group splits" in grouped["day"]
+
+
+def test_the_command_writes_options_and_python_arguments(tmp_path, run):
+    _, out, _ = run("--target", "label", "--drop", "status")
+    assert "--time day splits by it, --drop day leaves it out" in " ".join(out.split())
+    _, _, err = run("--target", "status", "--time", "shop", "--group", "amount")
+    path = tmp_path / "table.csv"
+    with pytest.raises(Refused) as refused:
+        read_table(path, target="status", time="shop", group="amount")
+    assert err.count("focalboost compare: ") == len(refused.value.problems) == 3
+    assert "--" not in str(refused.value)
+    for name in ("positive", "time", "group"):
+        assert re.search(rf"\b{name} must", str(refused.value))
+        assert f"--{name} must" in err
+    with pytest.raises(Refused, match=r"^target must name a column, got 'labl'"):
+        read_table(path, target="labl")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "options", "sentence"),
+    [
+        ("label", {6: "", 20: ""}, (), "no missing value, got 2: rows 7, 21 (row 1 follows the"),
+        ("label", {6: "Total"}, (), "other values than 0 and 1 are in row 7 (row 1 follows the"),
+        ("card", {6: None}, ("--group", "card"), "'card' has 1: row 7 (row 1"),
+        ("day", {6: None}, ("--time", "day"), "'day' has 1: row 7 (row 1"),
+        ("day", {6: "Total"}, ("--time", "day"), "'day' has Total in row 7 (row 1"),
+    ],
+)
+def test_rows_that_are_wrong_are_named(run, frame, column, values, options, sentence):
+    wrong = frame.copy()
+    wrong[column] = wrong[column].astype(object)
+    for row, value in values.items():
+        wrong.loc[row, column] = value
+    status, _, err = run("--target", "label", "--drop", "status", *options, frame=wrong)
+    assert status == 2
+    assert sentence in err
+
+
+def test_numbers_with_a_word_among_them_are_noted(text):
+    table = text("a,label", [*["1,0", "2,1"] * 60, "Total,0"])
+    assert noted(
+        table, "'a' is read as text: it has numbers, but Total in rows 121, 242, 363, 484, 605"
+    )
+    assert not noted(text("a,label", ["1,0", "2,1", "x,0"]), "read as text")
 
 
 def test_no_feature(run, frame):
@@ -424,12 +482,16 @@ def test_no_feature(run, frame):
         ("empty.csv", b"", "it is empty"),
         ("blank.csv", b"\n\n", "it is empty"),
         ("head.csv", b"a,label\n", "has 0 rows"),
-        ("noise.parquet", b"PAR1 and no more", "must be a CSV or parquet file"),
-        ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "must be a CSV or parquet file"),
+        ("noise.parquet", b"PAR1 and no more", "the file must be CSV or parquet"),
+        (
+            "picture.csv",
+            b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+            "the file must be CSV or parquet",
+        ),
         ("ragged.csv", b"a,label\n1,0\n1,2,3,4\n", "Expected 2 fields in line 3, saw 4"),
-        ("broken.csv.gz", b"no gzip", "must be a CSV or parquet file"),
+        ("broken.csv.gz", b"no gzip", "the file must be CSV or parquet"),
         ("lines.json", b'{"a": 1, "label": 0}\n', "it is JSON, save it as CSV"),
-        ("absent.csv", None, "FILE must be a file"),
+        ("absent.csv", None, "the file to read must exist"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, sentence):
@@ -451,6 +513,20 @@ def test_options_without_a_file(capsys):
         command.main(["compare", "--target", "y"])
     assert stop.value.code == 2
     assert "--target must come after FILE" in capsys.readouterr().err
+
+
+def test_version_and_help(capsys):
+    done = subprocess.run(
+        [sys.executable, "-m", "focalboost", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == version("focalboost") + "\n"
+    assert command.main([]) == 0
+    texts = capsys.readouterr()
+    assert texts.err == ""
+    assert "compare   " in texts.out
 
 
 def test_missing_packages_are_named():
@@ -521,6 +597,25 @@ def test_groups_and_time(table, frame):
     assert "without the 10 whose card is in the earlier ones" in parts.how
 
 
+def test_later_rows_of_known_groups_are_counted(table, frame):
+    """Nearly every later card occurs earlier: time and groups together leave nothing to test on."""
+    card = np.where(np.arange(N) < 595, frame["card"], 1000)
+    mixed = table(time="day", group="card")._replace(group=card)
+    sentence = (
+        "of 180 later rows 175 are of a card seen earlier; without them the test rows must have"
+    )
+    with pytest.raises(Refused, match=f"^{sentence}.*; leave out --time or --group$"):
+        _train.split(mixed, "day", "card")
+    few = mixed._replace(
+        group=np.where(np.arange(N) < 430, frame["card"], 1000 + np.arange(N) // 40)
+    )
+    sentence = (
+        "of 180 later rows 10 are .* without them the positives .* at least 10 groups, got 5; "
+    )
+    with pytest.raises(Refused, match=f"^{sentence}.*; leave out --time or --group$"):
+        _train.split(few, "day", "card")
+
+
 def test_dates_and_long_texts_become_numbers(table):
     rng = np.random.default_rng(0)
     words = pd.Series([" ".join(rng.choice(list("abcdefgh"), 5)) for _ in range(N)])
@@ -550,6 +645,18 @@ def test_weighted_scores_are_those_of_scikit_learn(digits):
         recall_at_budget(y, p, 0.01, sample_weight=w),
     )
     assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_interval_of_a_count():
+    """Its ends are the Poisson means under which the count is as rare as 0.5 %, on either side."""
+    y = np.repeat([0, 1], [900, 40])
+    low, high = _verdict.count_interval(y)
+    assert_allclose(poisson.sf(39, low), 0.005)
+    assert_allclose(poisson.cdf(40, high), 0.005)
+    twins = np.arange(940) // 2  # frauds in pairs: as rare as 20 pairs
+    assert_allclose(
+        _verdict.count_interval(y, twins), 2 * np.array(_verdict.count_interval(y[:920]))
+    )
 
 
 def pair(shift, n=4_000, seed=0):
@@ -644,6 +751,39 @@ def test_gamma_0_is_not_advised_twice():
     assert "--gamma 0" not in _verdict.advice(made(UP, DOWN, UP), False, [], 0.0)
 
 
+@pytest.mark.parametrize(
+    ("expected", "group", "words"),
+    [
+        (
+            (60, 62, 58, 61),
+            None,
+            "the probabilities are too low, they expect 58 to 62 positives where 100",
+        ),
+        (
+            (160, 162, 158, 161),
+            None,
+            "too high, they expect 158 to 162 positives where 100 came (99 %",
+        ),
+        ((60, 62, 58, 80), None, None),  # 99 % interval: 76 to 129
+        ((60, 62, 58, 160), None, None),
+        ((100, 101, 99, 80), None, None),
+        ((60, 62, 58, 61), np.arange(100_000) // 20, None),  # five groups of twenty
+    ],
+)
+def test_expected_positives_are_judged(expected, group, words):
+    y = np.repeat([0, 1], [99_900, 100])
+    models = {str(i): {_verdict.EXPECTED: e} for i, e in enumerate(expected)}
+    sentences = _verdict.expectation(models, y, group)
+    assert len(sentences) == (words is not None)
+    assert words is None or words in sentences[0]
+
+
+def test_a_small_error_of_many_positives_is_not_far_off():
+    y = np.repeat([0, 1], [100_000, 100_000])
+    assert not _verdict.expectation({"a": {_verdict.EXPECTED: 95_000}}, y, None)
+    assert _verdict.expectation({"a": {_verdict.EXPECTED: 89_000}}, y, None)
+
+
 def warned(
     y=None, ap=0.6, loss=0.04, recall=0.5, alone=None, suspects=None, copies=0.0, groups=None
 ):
@@ -696,6 +836,28 @@ def test_table_is_printed(run):
         assert model in out
     assert "…" not in out  # rich cuts texts with this sign
     assert max(map(len, out.splitlines())) <= 80
+    lines = [line.rstrip() for line in out.splitlines()]
+    top = next(i for i, line in enumerate(lines) if line.endswith(" expects"))
+    assert re.match(r"\d+ positives ", lines[top])
+    assert max(map(len, lines[top - 2 : top + 6])) <= 72
+
+
+def test_expected_positives_are_the_sum_of_the_probabilities(run, tmp_path):
+    y, (p, _) = pair(0.1)
+    assert _verdict.scores(y, p)["expected positives"] == pytest.approx(p.sum(), rel=1e-12)
+    report = tmp_path / "report.html"
+    options = ("--target", "label", "--drop", "status", "--time", "day")
+    _, out, err = run(*options, "--json", "--report", str(report), rounds=20)
+    result = json.loads(out)
+    came = result["test_positives"]
+    assert f"{came} positives" in err
+    page = Page()
+    page.feed(report.read_text(encoding="utf-8"))
+    for name, scores in result["models"].items():
+        expects = scores["expected positives"]
+        assert came / 3 < expects < 3 * came
+        assert re.search(rf"{name} .* {expects:.0f} *\n", err)
+        assert f" %{scores['log loss']:.5f}{scores['Brier score']:.5f}{expects:.0f}" in page.text
 
 
 def test_json_alone_is_on_standard_output(run):
@@ -761,7 +923,27 @@ def test_report_and_picture(run, tmp_path, frame):
     assert "cannot be told apart" in page.text or "focal loss" in page.text
     assert "<script>alert(1)</script>" in page.text
     assert [*tmp_path.glob("new/*")] == [path]
+    assert "chance of 6 % at most" in page.text
     assert "Report:" in out
+
+
+@pytest.mark.parametrize("tall", [True, False])
+def test_legends_cover_no_curve(monkeypatch, tall):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    y, predictions = pair(0.1)
+    _page.picture(
+        y, {f"LightGBM, focal, gamma {i}": p for i, p in enumerate(predictions * 2)}, tall=tall
+    )
+    drawn[0].canvas.draw()
+    for panel in (drawn[0].axes[0], drawn[0].axes[2]):
+        legend = panel.get_legend().get_window_extent()
+        assert not legend.overlaps(panel.get_window_extent())
+        assert legend.y1 < panel.xaxis.label.get_window_extent().y0
+        assert not any(legend.overlaps(other.get_window_extent()) for other in drawn[0].axes)
+        assert legend.y0 >= 0
 
 
 def test_simulated_table(monkeypatch, capsys):

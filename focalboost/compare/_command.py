@@ -13,8 +13,9 @@ from focalboost.losses import BinaryFocalLoss
 
 _TABLE_OPTIONS = ("target", "positive", "negative", "time", "group", "drop")
 _LIMITS = (
-    "One split, nothing tuned. The intervals are a bootstrap over {units} and hold together with at "
-    "least 94 %; they take {units} as independent, and do not say what another split would give."
+    "One split, nothing tuned. Each interval misses the true difference with a chance of 1 %, so at "
+    "least one of the six misses it with a chance of 6 % at most. The intervals are a bootstrap that "
+    "takes {units} as independent. They do not say what another split would give."
 )
 
 
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from focalboost.compare import _page, _train, _verdict
-    from focalboost.compare._read import Refused, Table, read_table
+    from focalboost.compare._read import Refused, Table, command_option, read
     from focalboost.datasets import make_fraud
 
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -116,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
                 table = Table(frame, y, when, None, "positive is fraud = 1; negative is 0", [], {})
             else:
                 given = {name: getattr(options, name) for name in _TABLE_OPTIONS}
-                table = read_table(options.file, **given)
+                table = read(options.file, command_option, **given)
             parts = _train.split(table, time, options.group)
             total = 4 * options.rounds + _verdict.REPLICATES // 10
             progress.update(task, total=total)
@@ -158,6 +159,7 @@ def run(options: argparse.Namespace) -> int:
         float(hashes[1].isin(hashes[0]).mean()),
         groups,
     )
+    head = _page.rows_head(len(parts.y_test), int(parts.y_test.sum()))
     result: dict[str, Any] = {
         "table": "simulated card payments" if options.file is None else options.file.name,
         "rows": n,
@@ -175,12 +177,13 @@ def run(options: argparse.Namespace) -> int:
         "notes": table.notes,
         "models": scored,
         "differences": [d._asdict() | {"focal_is_better": d.better} for d in found],
-        "verdict": _verdict.verdict(found),
+        "verdict": _verdict.verdict(found)
+        + _verdict.expectation(scored, parts.y_test, parts.group_test),
         "limits": _LIMITS.format(units="the test rows" if groups is None else "the groups"),
         "warnings": doubts + limits,
         "advice": _verdict.advice(found, bool(doubts), named, options.gamma),
     }
-    _print(out, result, _page.tables(scored, found))
+    _print(out, result, _page.tables(scored, found, head))
     probability = {m.name: m.probability for m in models}
     try:
         if options.plot is not None:

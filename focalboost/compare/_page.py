@@ -13,9 +13,12 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from focalboost.compare._verdict import CONFIDENCE, METRICS, Difference
+from focalboost.compare._verdict import CONFIDENCE, EXPECTED, METRICS, Difference
 
-HEADS = ("average\nprecision", "recall at\n1 % alerts", "log\nloss", "Brier\nscore", "fit,\ns")
+HEADS = (
+    *("average\nprecision", "recall\nat 1 %\nalerts", "log\nloss", "Brier\nscore"),
+    *("expects", "fit,\ns"),
+)
 DIFFERENCE_HEADS = ("difference", f"{100 * CONFIDENCE:.0f} % interval", "focal is")
 
 
@@ -28,6 +31,7 @@ def rows(models: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
             f"{100 * m[METRICS[2]]:.1f} %",
             f"{m['log loss']:.5f}",
             f"{m['Brier score']:.5f}",
+            f"{m[EXPECTED]:,.0f}",
             f"{m['seconds']:.1f}",
         ]
         for name, m in models.items()
@@ -43,11 +47,18 @@ def difference_rows(found: Sequence[Difference]) -> list[list[str]]:
     ]
 
 
-def tables(models: Mapping[str, Mapping[str, float]], found: Sequence[Difference]) -> list[Table]:
-    """Return the two tables of the terminal, within 80 columns."""
+def rows_head(test_rows: int, test_positives: int) -> str:
+    """Return the head above the names of the models."""
+    return f"{test_rows:,} test rows,\n{test_positives:,} positives"
+
+
+def tables(
+    models: Mapping[str, Mapping[str, float]], found: Sequence[Difference], head: str
+) -> list[Table]:
+    """Return the two tables of the terminal, within 80 columns; seconds are in the report."""
     made = []
     for first, heads, texts in (
-        ("on the test rows", HEADS, rows(models)),
+        (head, HEADS[:-1], [row[:-1] for row in rows(models)]),
         ("focal loss minus log loss", DIFFERENCE_HEADS, difference_rows(found)),
     ):
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
@@ -70,7 +81,7 @@ def picture(y: Any, probability: Mapping[str, Any], *, tall: bool = False) -> by
 
     from focalboost.plotting import PrecisionRecallDisplay, ReliabilityDisplay
 
-    figure = Figure(figsize=(4.4, 11.4) if tall else (15.6, 4.6), layout="constrained")
+    figure = Figure(figsize=(4.4, 13) if tall else (15.6, 5.8), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(*((3, 1) if tall else (1, 3)))
     PrecisionRecallDisplay.from_predictions(y, probability, ax=panels[:2])
@@ -78,6 +89,10 @@ def picture(y: Any, probability: Mapping[str, Any], *, tall: bool = False) -> by
     titles = ("Precision by recall", "By the share alerted", "Reliability")
     for panel, title in zip(panels, titles, strict=True):
         panel.set_title(title)
+    for panel in panels[::2]:  # the names of four curves would cover them
+        panel.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small", frameon=False
+        )
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=150 if tall else 110)
     return out.getvalue()
@@ -107,7 +122,7 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
   margin-bottom: 1.5rem; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .4rem; text-align: right;
   overflow-wrap: normal } th { vertical-align: bottom; font-weight: 600 }
-:is(th, td):first-child { text-align: left }
+:is(th, td):first-child { text-align: left } td:not(:first-child) { white-space: nowrap }
 img { border-radius: 8px; display: block; width: 100%; max-width: 32rem; margin: 0 auto }
 @media (max-width: 480px) { table { font-size: .75rem } th, td { padding: .3rem .2rem } }
 </style>
@@ -141,7 +156,10 @@ def report(
         verdict="".join(f'<p class="verdict">{escape(s)}</p>' for s in result["verdict"]),
         advice=escape(result["advice"]),
         warnings=f"<h2>Warnings</h2>{warnings}" if warnings else "",
-        models=_table(("on the test rows", *HEADS), rows(result["models"])),
+        models=_table(
+            (rows_head(result["test_rows"], result["test_positives"]), *HEADS),
+            rows(result["models"]),
+        ),
         differences=_table(
             ("focal loss minus log loss", *DIFFERENCE_HEADS), difference_rows(found)
         ),

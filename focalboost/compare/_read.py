@@ -11,7 +11,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
@@ -45,6 +45,21 @@ _NUMBER = {
     )
     for decimal, thousands in ((".", ","), (",", "."))
 }
+
+Option = Callable[..., str]
+"""From name and value, if any, of an option to its text."""
+
+
+def argument(name: str, value: str | None = None) -> str:
+    """Return an option as it is written in Python."""
+    if value is None:
+        return name
+    return f"{name}={[value] if name == 'drop' else value!r}"
+
+
+def command_option(name: str, value: str | None = None) -> str:
+    """Return an option as it is written on the command line."""
+    return f"--{name}" if value is None else f"--{name} {quote(value)}"
 
 
 class Refused(ValueError):
@@ -108,20 +123,48 @@ def read_table(
     Raises
     ------
     Refused
-        With everything that is wrong, each with the option that mends it.
+        With everything that is wrong, each with the argument that mends it.
     """
+    return read(
+        path,
+        argument,
+        target=target,
+        positive=positive,
+        negative=negative,
+        time=time,
+        group=group,
+        drop=drop,
+    )
+
+
+def read(
+    path: Path,
+    option: Option,
+    *,
+    target: str,
+    positive: Sequence[str],
+    negative: Sequence[str],
+    time: str | None,
+    group: str | None,
+    drop: Sequence[str],
+) -> Table:
+    """Do what ``read_table`` does; problems and suspects write the options as ``option`` does."""
     notes: list[str] = []
     frame = _load(Path(path), target, notes)
-    problems = _absent(frame, {"target": [target], "time": [time], "group": [group], "drop": drop})
+    problems = _absent(
+        frame, {"target": [target], "time": [time], "group": [group], "drop": drop}, option
+    )
     if problems:
         raise Refused(problems)
-    y, meaning = _labels(frame.pop(target), positive, negative, notes, problems)
-    groups = _groups(frame[group], problems) if group is not None else None
+    y, meaning = _labels(frame.pop(target), positive, negative, notes, problems, option)
+    groups = _groups(frame[group], problems, option) if group is not None else None
     frame = frame.drop(columns=[*drop, *([group] if group is not None and group != time else [])])
     frame = _columns(frame, notes)
-    times = _moments(frame.pop(time), problems) if time in frame else None
+    times = _moments(frame.pop(time), problems, option) if time in frame else None
     if time is not None and times is None and not problems:
-        problems.append(f"--time must be a column of numbers or dates, {time!r} holds neither")
+        problems.append(
+            f"{option('time')} must be a column of numbers or dates, {time!r} holds neither"
+        )
     if frame.columns.empty:
         problems.append("at least one column besides the target must be a feature, got none")
     if problems:
@@ -130,7 +173,7 @@ def read_table(
     if not used.all():
         times, groups = (None if a is None else a[used] for a in (times, groups))
     frame = frame[used].reset_index(drop=True)
-    suspects = _suspects(frame, times is not None, groups is not None)
+    suspects = _suspects(frame, times is not None, groups is not None, option)
     return Table(_features(frame, notes), y[used], times, groups, meaning, notes, suspects)
 
 
@@ -140,7 +183,7 @@ def read_table(
 def _load(path: Path, target: str, notes: list[str]) -> pd.DataFrame:
     """Read the file; columns get names that are texts and differ."""
     if not path.is_file():
-        raise Refused([f"FILE must be a file, got {path}"])
+        raise Refused([f"the file to read must exist, got {path}"])
     try:
         content = _bytes(path)
         if content[:4] == b"PAR1":
@@ -151,9 +194,9 @@ def _load(path: Path, target: str, notes: list[str]) -> pd.DataFrame:
             frame = _text(content, target, notes)
     except (ValueError, OSError, pyarrow.ArrowException, zipfile.BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Refused([f"FILE must be a CSV or parquet file, {path} is not: {reason}"]) from error
+        raise Refused([f"the file must be CSV or parquet, {path} is not: {reason}"]) from error
     if frame.empty:
-        raise Refused([f"FILE must have rows and columns, {path} has {len(frame)} rows"])
+        raise Refused([f"the file must have rows and columns, {path} has {len(frame)} rows"])
     frame.columns = pd.Index(_distinct(frame.columns))
     counter = frame.columns[0]  # what to_csv writes first, of a table that nobody gave an index
     if counter in ("Unnamed: 0", "", "__index_level_0__", "index") and counter != target:
@@ -285,6 +328,12 @@ def _numbers(column: pd.Series, decimals: Sequence[str], notes: list[str]) -> pd
             number = numbers[column == shown].iloc[0]
             notes.append(f"Column {column.name!r} is read as numbers: {shown} is {number:.12g}.")
             return numbers
+    odd = [v for v in values if not any(_NUMBER[d].fullmatch(v) for d in decimals)]
+    if len(odd) < len(values) / 2 and (where := column.str.strip().isin(odd)).mean() < 0.01:
+        notes.append(
+            f"Column {column.name!r} is read as text: it has numbers, but {_listed(odd)} in "
+            f"{_rows(where)}."
+        )
     return column
 
 
@@ -390,16 +439,22 @@ def _features(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 _ID_NAME = re.compile(r"(?:^|[\W_])(?i:id|uuid|guid|row_?n(?:r|o|umber))$|[a-z]I[dD]$")
 
 
-def _suspects(X: pd.DataFrame, timed: bool, grouped: bool) -> dict[str, str]:
-    """Return the features that look like ids or times, and what to do about each."""
+def _suspects(X: pd.DataFrame, timed: bool, grouped: bool, option: Option) -> dict[str, str]:
+    """Return the features that look like ids or times, and what to do about each.
+
+    Splitting by time and by groups leaves few test rows if most later rows are of groups seen earlier:
+    if the table is split by one of the two, the other is advised instead of it.
+    """
     found = {}
     for name in X.columns:
-        column, option = X[name], quote(name)
+        column = X[name]
         values = column.dropna()
         number = pd.api.types.is_numeric_dtype(column)
-        out = f"--drop {option} leaves it out"
-        split = out if timed else f"--time {option} splits by it, {out}"
-        keep = "" if grouped else f", --group {option} keeps its rows on one side of the split"
+        out = f"{option('drop', name)} leaves it out"
+        instead = f" instead of {option('group')}" if grouped else ""
+        split = out if timed else f"{option('time', name)}{instead} splits by it, {out}"
+        instead = f" instead of {option('time')}" if timed else ""
+        keep = f"{out}, {option('group', name)}{instead} keeps its rows on one side of the split"
         if column.dtype.kind == "M":
             found[name] = f"is a date among the features; {split}"
         elif (distinct := values.nunique()) < 20:
@@ -407,16 +462,18 @@ def _suspects(X: pd.DataFrame, timed: bool, grouped: bool) -> dict[str, str]:
         elif distinct == len(column) and (not number or (values % 1 == 0).all()):
             found[name] = f"is different in every row, like an id; {out}"
         elif _ID_NAME.search(name):
-            found[name] = f"is named like an id, which models learn by heart; {out}{keep}"
+            found[name] = (
+                f"is named like an id, which models learn by heart; {out if grouped else keep}"
+            )
         elif number and (values.is_monotonic_increasing or values.is_monotonic_decreasing):
             found[name] = f"orders the rows, like a time; {split}"
     return found
 
 
-def _absent(frame: pd.DataFrame, named: dict[str, Any]) -> list[str]:
+def _absent(frame: pd.DataFrame, named: dict[str, Any], option: Option) -> list[str]:
     """Return a problem for each option that names a column that is not there."""
     problems = []
-    for option, names in named.items():
+    for role, names in named.items():
         for name in names:
             if name is None or name in frame.columns:
                 continue
@@ -428,38 +485,51 @@ def _absent(frame: pd.DataFrame, named: dict[str, Any]) -> list[str]:
                 hint = f"the columns are {_listed(frame.columns, 40)}"
                 if any(re.fullmatch(r"[-+\d.,]+", column) for column in frame.columns):
                     hint += "; does the file begin with a line of names?"
-            problems.append(f"--{option} must name a column, got {name!r}; {hint}")
+            problems.append(f"{option(role)} must name a column, got {name!r}; {hint}")
     return problems
 
 
-def _groups(column: pd.Series, problems: list[str]) -> NDArray[np.int64]:
+def _groups(column: pd.Series, problems: list[str], option: Option) -> NDArray[np.int64]:
     codes, _ = pd.factorize(column)
     if (codes < 0).any():
         problems.append(
-            f"--group must have no missing value, {column.name!r} has {(codes < 0).sum():,}"
+            f"{option('group')} must have no missing value, {column.name!r} has "
+            f"{(codes < 0).sum():,}: {_rows(codes < 0)}"
         )
     return np.asarray(codes, dtype=np.int64)
 
 
-def _moments(column: pd.Series, problems: list[str]) -> NDArray[Any] | None:
+def _rows(where: Any) -> str:
+    """Return the first rows of a Boolean array as text; rows are counted from 1."""
+    rows = np.flatnonzero(where) + 1
+    return f"row{'s' * (len(rows) > 1)} {_listed(rows)} (row 1 follows the column names)"
+
+
+def _moments(column: pd.Series, problems: list[str], option: Option) -> NDArray[Any] | None:
     """Return a column of numbers or dates as an array that sorts by time."""
     if not (pd.api.types.is_numeric_dtype(column) or column.dtype.kind == "M"):
         values = pd.Series(_values(column))
         dates = pd.to_datetime(values, format="mixed", errors="coerce", utc=True)
-        shown = values[dates.isna()] if dates.isna().any() else values  # what is no date by itself
+        numbers = pd.to_numeric(values, errors="coerce")
+        odd = values[min(dates.isna(), numbers.isna(), key=np.sum)]
+        where = column.map(lambda value: str(value).strip()).isin(odd)
+        shown = f"{_listed(odd)} in {_rows(where)}" if len(odd) else _listed(values)
         problems.append(
-            f"--time must be a column of numbers or of dates in one format, {column.name!r} has "
-            + _listed(shown)
+            f"{option('time')} must be a column of numbers or of dates in one format, "
+            f"{column.name!r} has {shown}"
         )
         return None
     if column.isna().any():
         problems.append(
-            f"--time must have no missing value, {column.name!r} has {column.isna().sum():,}"
+            f"{option('time')} must have no missing value, {column.name!r} has "
+            f"{column.isna().sum():,}: {_rows(column.isna())}"
         )
     return np.asarray(column.to_numpy())
 
 
 # ---- labels ----------------------------------------------------------------------------------------
+
+_USUAL = ({"0", "1"}, {"-1", "1"}, {"false", "true"})  # the greater text is the positive one
 
 
 def _labels(
@@ -468,6 +538,7 @@ def _labels(
     negative: Sequence[str],
     notes: list[str],
     problems: list[str],
+    option: Option,
 ) -> tuple[NDArray[np.int64], str]:
     """Return 1, 0, or -1 for rows to leave out, and what the two classes are."""
     text = column.map(_plain, na_action="ignore").astype("object")
@@ -478,32 +549,35 @@ def _labels(
     missing = int(text.isna().sum())
     wanted = {"positive": [_plain(v) for v in positive], "negative": [_plain(v) for v in negative]}
     before = len(problems)
-    for option, values in wanted.items():
+    for role, values in wanted.items():
         unknown = [value for value in values if value not in counts.index]
         if unknown:
             problems.append(
-                f"--{option} must be values of {name}, got {_listed(unknown)}; it has {shown}"
+                f"{option(role)} must be values of {name}, got {_listed(unknown)}; it has {shown}"
             )
     if both := set(wanted["positive"]) & set(wanted["negative"]):
-        problems.append(f"--positive and --negative must not share values, got {_listed(both)}")
+        problems.append(
+            f"{option('positive')} and {option('negative')} must not share values, got {_listed(both)}"
+        )
     if len(counts) < 2:
         problems.append(f"{name} must have two values, it has {shown or 'none'}")
     elif not (positive or negative):
-        if set(counts.index) == {"false", "true"}:
-            wanted["positive"] = ["true"]
-        elif set(counts.index) in ({"0", "1"}, {"-1", "1"}):
-            wanted["positive"] = ["1"]
+        if set(counts.index) in _USUAL:
+            wanted["positive"] = [max(counts.index)]
         else:
-            many = len(counts) > 50
+            more = ", so it may not be a class at all" if len(counts) > 50 else ""
+            usual: set[str] = next((pair for pair in _USUAL if pair < set(counts.index)), set())
+            odd = text.notna() & ~text.isin(usual)
+            if odd.mean() < 0.01:
+                more = f"; other values than {' and '.join(sorted(usual))} are in {_rows(odd)}"
             problems.append(
-                f"{name} must be 0 or 1, or --positive must name the values that count as positive; "
-                f"it has {len(counts):,} different values, {shown}"
-                + (", so it may not be a class at all" if many else "")
+                f"{name} must be 0 or 1, or {option('positive')} must name the values that count as "
+                f"positive; it has {len(counts):,} different values, {shown}{more}"
             )
     if missing and not (positive and negative):
         problems.append(
-            f"{name} must have no missing value, got {missing:,}; with both --positive and "
-            "--negative, rows with other values are left out"
+            f"{name} must have no missing value, got {missing:,}: {_rows(text.isna())}; with both "
+            f"{option('positive')} and {option('negative')}, rows with other values are left out"
         )
     if len(problems) > before:
         return np.full(len(column), -1), ""

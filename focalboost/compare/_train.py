@@ -61,7 +61,7 @@ def split(table: Table, time: str | None, group: str | None) -> Parts:
     Refused
         If one side would have too few rows of a class.
     """
-    y, rows = table.y, np.arange(len(table.y))
+    y, rows, both = table.y, np.arange(len(table.y)), ""
     if table.time is not None:
         # Rows of one moment stay together, in the test part.
         moments = np.sort(table.time)
@@ -71,6 +71,7 @@ def split(table: Table, time: str | None, group: str | None) -> Parts:
         if table.group is not None:
             known = np.isin(table.group[test], table.group[train])
             how += f" without the {known.sum():,} whose {group} is in the earlier ones"
+            both = f"of {len(test):,} later rows {known.sum():,} are of a {group} seen earlier; "
             test = test[~known]
     elif table.group is not None:
         try:
@@ -85,22 +86,24 @@ def split(table: Table, time: str | None, group: str | None) -> Parts:
     for side, of in (("training", train), ("test", test)):
         positives = int(y[of].sum())
         if not FEWEST <= positives <= len(of) - FEWEST:
-            options = " and ".join(f"--{o}" for o, v in (("time", time), ("group", group)) if v)
-            mend = f"; without {options} the classes are spread evenly" if options else ""
-            raise Refused(
-                [
-                    f"the {side} rows must have at least {FEWEST} of both classes, got "
-                    f"{len(of) - positives:,} negatives and {positives:,} positives{mend}"
-                ]
+            few = (
+                f"the {side} rows must have at least {FEWEST} of both classes, got {positives:,} "
+                f"positive and {len(of) - positives:,} negative"
             )
+            if both and side == "test":
+                raise Refused([f"{both}without them {few}; leave out --time or --group"])
+            option = "--time" if time else "--group" if group else ""
+            mend = f"; without {option} the classes are spread evenly" if option else ""
+            raise Refused([few + mend])
     groups = None if table.group is None else table.group[test]
-    if groups is not None and (few := len(np.unique(groups[y[test] == 1]))) < FEWEST:
-        raise Refused(
-            [
-                f"--group {group!r}: the positives of the test rows must come from at least {FEWEST} "
-                f"groups, got {few}; intervals over fewer say nothing"
-            ]
+    if groups is not None and (n := len(np.unique(groups[y[test] == 1]))) < FEWEST:
+        of_groups = (
+            f"the positives of the test rows must come from at least {FEWEST} groups, got {n}; "
+            "intervals over fewer say nothing"
         )
+        if both:
+            raise Refused([f"{both}without them {of_groups}; leave out --time or --group"])
+        raise Refused([f"--group {group!r}: {of_groups}"])
     X_train, X_test, features = _encoded(table.X, train, test)
     return Parts(X_train, X_test, y[train], y[test], groups, features, how)
 

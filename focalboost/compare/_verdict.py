@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -16,7 +17,9 @@ ALERTS = 0.01  # share of the test rows that is alerted
 CONFIDENCE = 0.99  # of each interval: with six of them, all hold with at least 94 %
 REPLICATES = 1000
 METRICS = ("average precision", "log loss", "recall at 1 % alerts")
+EXPECTED = "expected positives"
 TOO_GOOD = 0.99
+FAR_OFF = 0.1  # share by which the expected number of positives misses the number that came
 
 
 class Difference(NamedTuple):
@@ -45,9 +48,24 @@ class Difference(NamedTuple):
 
 
 def scores(y: Ints, p: Floats) -> dict[str, float]:
-    """Return the metrics of one model; with the Brier score."""
-    value = _Ranked(y, p).scores(np.ones(len(y)))
-    return dict(zip(METRICS, value, strict=True)) | {"Brier score": float(np.mean((p - y) ** 2))}
+    """Return the metrics of one model; with the Brier score and the sum of its probabilities."""
+    value = dict(zip(METRICS, _Ranked(y, p).scores(np.ones(len(y))), strict=True))
+    return value | {"Brier score": float(np.mean((p - y) ** 2)), EXPECTED: float(np.sum(p))}
+
+
+def count_interval(y: Ints, group: Ints | None = None) -> tuple[float, float]:
+    """Return the interval of the number of positives that could have come by chance.
+
+    That of a Poisson count (Garwood 1936). Positives of one group come together, so that they say less:
+    Kish's effective number replaces the number of positives.
+    """
+    in_unit = (
+        y if group is None else np.bincount(np.unique(group, return_inverse=True)[1], weights=y)
+    )
+    effective = float(y.sum() ** 2 / (in_unit**2).sum())
+    tail = (1 - CONFIDENCE) / 2
+    low, high = chi2.ppf([tail, 1 - tail], [2 * effective, 2 * effective + 2]) / 2
+    return float(low * y.sum() / effective), float(high * y.sum() / effective)
 
 
 def differences(
@@ -141,6 +159,31 @@ def verdict(found: Sequence[Difference]) -> list[str]:
     return sentences
 
 
+def expectation(
+    models: Mapping[str, Mapping[str, float]], y: Ints, group: Ints | None
+) -> list[str]:
+    """Return a sentence if every model expects far too few positives, or every model far too many.
+
+    Chance does not explain it, and each model misses the number that came by a tenth at least.
+    """
+    came = int(y.sum())
+    low, high = count_interval(y, group)
+    least, most = (f([m[EXPECTED] for m in models.values()]) for f in (min, max))
+    if most < min(low, (1 - FAR_OFF) * came):
+        side = "low"
+    elif least > max(high, (1 + FAR_OFF) * came):
+        side = "high"
+    else:
+        return []
+    return [
+        f"All models: the probabilities are too {side}, they expect {least:,.0f} to {most:,.0f} "
+        f"positives where {came:,} came ({100 * CONFIDENCE:.0f} % interval "
+        f"[{low:,.0f}, {high:,.0f}]): try fewer rounds or early stopping, or calibrate on newer rows "
+        "that the model has not seen (CalibratedClassifierCV with folds of whole groups, as in "
+        "examples/5_decisions.ipynb)."
+    ]
+
+
 def _claim(d: Difference) -> str:
     words = {
         METRICS[0]: ("ranks better", "ranks worse"),
@@ -161,7 +204,7 @@ def advice(found: Sequence[Difference], doubts: bool, named: Sequence[str], gamm
     if directions == {1} and gamma == 0:
         return (
             "Gamma 0 is log loss too: what helps is the bounded curvature. Keep it if it helps on "
-            "another split as well (--time, --group)."
+            "another split as well (--time or --group)."
         )
     return {
         (1,): f"Run again with --gamma 0: the bounded curvature alone may explain it. Then {tune}.",
