@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 import focalboost
 from focalboost import _kernel
 from tests.oracles import CURVATURES, LOSSES, labels_and_margins
-from tests.processes import ROOT, imported_by
+from tests.processes import ROOT, imported_by, run_python
 
 HEAVY = ("scipy.optimize", "xgboost", "lightgbm", "sklearn", "cupy", "matplotlib", "pandas")
 
@@ -28,6 +28,26 @@ def test_public_names():
     public = {"BinaryFocalLoss", "SoftmaxFocalLoss", "balanced_alpha", "shift_prior"}
     assert public <= set(focalboost.__all__)
     assert [name for name in focalboost.__all__ if not getattr(focalboost, name).__doc__] == []
+
+
+def test_dir_shows_the_public_names_and_modules():
+    modules = {"compare", "datasets", "decisions", "estimators", "lightgbm", "metrics", "xgboost"}
+    assert modules | set(focalboost.__all__) | {"__version__"} <= set(dir(focalboost))
+    assert [name for name in dir(focalboost) if name.startswith("_")] == ["__version__"]
+    code = "import focalboost; print(*(getattr(focalboost, name) for name in dir(focalboost)))"
+    assert "<module 'focalboost.decisions'" in run_python("-c", code)
+
+
+def test_dir_shows_no_module_that_cannot_be_imported(monkeypatch):
+    monkeypatch.setattr(focalboost, "_installed", lambda name: name != "matplotlib")
+    assert "plotting" not in dir(focalboost)
+    assert "decisions" in dir(focalboost)
+
+
+@pytest.mark.parametrize("name", ["datasets", "decisions", "metrics"])
+def test_a_module_is_imported_when_asked_for(name):
+    code = f"import focalboost; focalboost.{name}"
+    assert imported_by(code, [f"focalboost.{name}", *HEAVY]) == {f"focalboost.{name}"}
 
 
 def test_imports_point_down():

@@ -349,8 +349,8 @@ def check_names(options: Mapping[str, Any], loss: FocalLoss, host: str = "XGBoos
     if given not in (None, 1):
         weights = f"=(1, {given!r})" if k == 2 else ", one weight per class,"
         raise ValueError(
-            f"scale_pos_weight must not be set, got {given!r}: {host} ignores it with a custom objective; "
-            f"set focal_alpha{weights} instead"
+            f"scale_pos_weight must not be set, got {given!r}: {host} ignores it with a custom "
+            f"objective; set focal_alpha{weights} instead"
         )
     given = options.get("num_class")
     if given is not None and given != k and not (k == 2 and given in (0, 1)):
