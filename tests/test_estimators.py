@@ -30,6 +30,7 @@ from tests.hosts import tables
 from tests.processes import imported_by, run_python
 
 pytest.importorskip("sklearn")
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
@@ -1020,7 +1021,7 @@ def test_pickle_to_a_file_object(binary):
 def test_signature_and_dir_show_what_there_is(classifier):
     """Completion and help: the focal parameters first, then those of the host by name."""
     shown = list(inspect.signature(classifier).parameters)
-    own = list(inspect.signature(classifier.__init__).parameters)[1:-1]
+    own = list(classifier.__init__.__kwdefaults__)
     assert shown[: len(own)] == own
     assert {"n_estimators", "learning_rate", "max_depth", "reg_lambda", "n_jobs"} < set(shown)
     assert len(shown) == len(set(shown))
@@ -1044,9 +1045,36 @@ def test_signature_and_dir_show_what_there_is(classifier):
 def test_editors_know_the_parameters_of_this_version(cls, listed, left_out):
     """Type checkers read a list; a parameter that a library adds or drops must be seen here."""
     of_host = set(inspect.signature(cls).parameters) - {"kwargs"}
-    own = set(list(inspect.signature(cls.__init__).parameters)[1:-1])
+    own = set(cls.__init__.__kwdefaults__)
     others = {"verbosity", "min_split_loss"}  # other names that the libraries take
     assert of_host - own - left_out - others == set(listed.__annotations__) - others
+
+
+@both
+def test_repr_shows_focal_gamma_and_what_is_not_default(cls):
+    name = cls.__name__
+    assert repr(cls()) == f"{name}(focal_gamma=2.0)"
+    given = cls(
+        focal_gamma=0.5, reg_lambda=1.0, extra=3, population_prior={"ok": 0.9, "fraud": 0.1}
+    )
+    assert "".join(repr(given).split()) == (
+        f"{name}(extra=3,focal_gamma=0.5,population_prior={{'fraud':0.1,'ok':0.9}},reg_lambda=1.0)"
+    )
+    assert repr(given.set_params(focal_alpha=None, n_jobs=2)).count("n_jobs=2") == 1
+    with config_context(print_changed_only=False):
+        assert "colsample_bytree=" in repr(cls())
+    inside = repr(make_pipeline(StandardScaler(), cls(focal_gamma=1.0, max_depth=3)))
+    assert f"{name}(focal_gamma=1.0, max_depth=3)" in inside
+
+
+@both
+def test_repr_of_a_subclass(cls):
+    class Named(cls):
+        def __init__(self, *, name="fraud", **others):
+            super().__init__(**others)
+            self.name = name
+
+    assert repr(Named(focal_gamma=1.0)) == "Named(focal_gamma=1.0, name='fraud')"
 
 
 @both

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
@@ -17,8 +18,10 @@ from focalboost.estimators._posterior import HANDLED, ClassPosterior
 from focalboost.losses import FocalLoss
 
 
-def signature(focal: Any, host: Any) -> Signature:
-    """Return what help and completion show of an estimator: its own parameters, then its host's.
+def show_parameters(focal: Any, host: Any) -> None:
+    """Let help, completion and scikit-learn see an estimator's own parameters, then its host's.
+
+    scikit-learn prints the parameters that differ from the defaults in the signature of ``__init__``.
 
     Parameters
     ----------
@@ -33,7 +36,28 @@ def signature(focal: Any, host: Any) -> Signature:
     named = [p for p in of_host.values() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     taken = {"self", *(p.name for p in own)}
     shown = [p.replace(kind=p.KEYWORD_ONLY) for p in named if p.name not in taken]
-    return Signature([*own, *shown, Parameter("kwargs", Parameter.VAR_KEYWORD)])
+    every = [*own, *shown, Parameter("kwargs", Parameter.VAR_KEYWORD)]
+    focal.__signature__ = Signature(every)
+    of_self = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    focal.__init__.__signature__ = Signature([of_self, *every])
+
+
+def representation(estimator: Any, n_char_max: int) -> str:
+    """Return the repr of an estimator: focal_gamma, and what differs from its default."""
+    defaults = inspect.signature(type(estimator)).parameters
+    every = not get_config()["print_changed_only"]
+    shown = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if every
+        or name == "focal_gamma"
+        or name not in defaults
+        or repr(value) != repr(defaults[name].default)
+    }
+    # scikit-learn prints all parameters of a class whose signature names none.
+    members = {"get_params": lambda *_, **__: shown}
+    stand_in = type(type(estimator).__name__, (BaseEstimator,), members)()
+    return str(BaseEstimator.__repr__(stand_in, n_char_max))
 
 
 def refuse_arguments_of_fit(fit: Any, names: Iterable[str], host: str, also: str = "") -> None:

@@ -34,7 +34,8 @@ from focalboost.estimators._base import (
     FocalClassifier,
     check_continued,
     refuse_arguments_of_fit,
-    signature,
+    representation,
+    show_parameters,
 )
 from focalboost.estimators._parameters import LightGBMParameters
 from focalboost.estimators._posterior import KEY, PARAMETERS, ClassPosterior, check_names, pairs
@@ -208,6 +209,9 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         self.focal_alpha = focal_alpha
         self.focal_curvature = focal_curvature
         self.population_prior = population_prior
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        return representation(self, N_CHAR_MAX)
 
     def fit(  # type: ignore[override]  # no group, which is for ranking
         self,
@@ -463,7 +467,7 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         self.booster_  # noqa: B018 - raises NotFittedError
 
 
-FocalLGBMClassifier.__signature__ = signature(FocalLGBMClassifier, lgb.LGBMClassifier)
+show_parameters(FocalLGBMClassifier, lgb.LGBMClassifier)
 
 
 def _continued(init_model: Any, posterior: ClassPosterior) -> lgb.Booster:

@@ -20,7 +20,8 @@ from focalboost.estimators._base import (
     FocalClassifier,
     check_continued,
     refuse_arguments_of_fit,
-    signature,
+    representation,
+    show_parameters,
 )
 from focalboost.estimators._parameters import XGBoostParameters
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
@@ -146,6 +147,9 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         self.focal_curvature = focal_curvature
         self.class_weight = class_weight
         self.population_prior = population_prior
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        return representation(self, N_CHAR_MAX)
 
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters that are XGBoost's, as a fitted model must have them."""
@@ -372,7 +376,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         self.get_booster()  # raises NotFittedError
 
 
-FocalXGBClassifier.__signature__ = signature(FocalXGBClassifier, xgb.XGBClassifier)
+show_parameters(FocalXGBClassifier, xgb.XGBClassifier)
 
 # Attributes that are others while XGBClassifier fits; kwargs is there only if some were given.
 _CHANGED = (
