@@ -124,8 +124,8 @@ class FocalLGBMClassifier(lgb.LGBMClassifier, _Model, FocalClassifier):
         What the trees are given as second derivative; see ``BinaryFocalLoss.gradient_curvature``.
     population_prior : None, float in (0, 1), or one per class
         Class frequencies of the population in which the model is used, if the training rows were over-
-        or undersampled. A number is the frequency of the second of two classes in sorted order, which is
-        "ok" after "fraud"; a dict {label: frequency} says which is which. None: as in training. It can
+        or undersampled. A number is the frequency of the second of two classes in sorted order: of "ok"
+        if they are "fraud" and "ok". A dict {label: frequency} names them. None: as in training. It can
         be set after ``fit``: ``set_params(population_prior=estimate_prior(...))``.
     **host
         Every parameter of lightgbm.LGBMClassifier. ``class_weight`` multiplies ``focal_alpha``.
