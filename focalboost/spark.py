@@ -25,7 +25,7 @@ from focalboost import _scale
 from focalboost._curvature import Curvature
 from focalboost.estimators._base import check_continued
 from focalboost.estimators._posterior import ClassPosterior, check_names
-from focalboost.estimators._xgboost import metrics_of_workers, stored, warn_of_gamma
+from focalboost.estimators._xgboost import metrics_of_workers, stored, warn_of_names
 from focalboost.losses import FocalLoss, check_loss
 
 __all__ = ["SparkFocalXGBClassifier", "params"]
@@ -235,13 +235,14 @@ class SparkFocalXGBClassifier(SparkXGBClassifier):  # type: ignore[misc]
         options = {
             "focal_gamma": _hashable(self.getOrDefault("focal_gamma")),
             "focal_alpha": _hashable(self.getOrDefault("focal_alpha")),
+            "focal_curvature": self.getOrDefault("focal_curvature"),
             "class_weight": None,
             "population_prior": None,
         }
         posterior = ClassPosterior.of_counts(options, np.arange(len(rows)), rows, weights)
         more = named["arbitrary_params_dict"]
-        check_names(more, posterior.loss)
-        warn_of_gamma(named["gamma"])
+        check_names({**more, "scale_pos_weight": named["scale_pos_weight"]}, posterior.loss)
+        warn_of_names({"gamma": named["gamma"], **more})
         fx.refuse_obj(more)
         if "custom_metric" in more:
             raise TypeError(
@@ -257,8 +258,7 @@ class SparkFocalXGBClassifier(SparkXGBClassifier):  # type: ignore[misc]
         builtin, exact, callbacks = metrics_of_workers(
             named["eval_metric"], posterior, named["callbacks"] or (), rounds, "on Spark"
         )
-        checked = {"scale_pos_weight": named["scale_pos_weight"], "eval_metric": builtin, **more}
-        fx.host_params(checked, objective)
+        fx.host_params({"eval_metric": builtin, **more}, objective)
         start = named["base_score"]
         before = named["xgb_model"]
         if before is not None:

@@ -1,6 +1,7 @@
 """Every Python block of the README and the docs runs, and prints what the page says that it prints.
 
-The blocks of one page share their names; those of the README run alone. What a block prints stands right below it, in a `text` block.
+The blocks of one page share their names; those of the README run alone. What a block prints
+stands right below it, in a `text` block.
 """
 
 import contextlib

@@ -1104,11 +1104,23 @@ def test_the_plots_of_the_libraries(cls, binary):
     plt.close("all")
 
 
-def test_the_split_penalty_of_xgboost_is_not_mistaken_for_gamma(binary):
+@pytest.mark.parametrize(
+    ("name", "ours", "other"),
+    [("gamma", "focusing parameter", "min_split_loss"), ("alpha", "class weight", "reg_alpha")],
+)
+def test_parameters_of_xgboost_are_not_mistaken_for_those_of_the_loss(binary, name, ours, other):
     X, y = binary
-    with pytest.warns(UserWarning, match="focusing parameter is focal_gamma"):
-        by_gamma = FocalXGBClassifier(gamma=5.0, n_estimators=3).fit(X, y)
-    by_name = FocalXGBClassifier(min_split_loss=5.0, n_estimators=3).fit(X, y)
-    np.testing.assert_array_equal(by_gamma.predict_proba(X), by_name.predict_proba(X))
+    with pytest.warns(UserWarning, match=f"{ours} is focal_{name}.*{other} sets it"):
+        by_name = FocalXGBClassifier(**{name: 5.0}, n_estimators=3).fit(X, y)
+    by_other = FocalXGBClassifier(**{other: 5.0}, n_estimators=3).fit(X, y)
+    assert_array_equal(by_name.predict_proba(X), by_other.predict_proba(X))
     without = FocalXGBClassifier(n_estimators=3).fit(X, y)
-    assert (by_name.predict_proba(X) != without.predict_proba(X)).any()
+    assert (by_other.predict_proba(X) != without.predict_proba(X)).any()
+
+
+def test_a_lightgbm_that_does_not_list_its_parameters(binary, monkeypatch):
+    """Its list is not public: without it, misspelt names pass, and arguments of fit do not."""
+    monkeypatch.delattr(lgb.basic._ConfigAliases, "_get_all_param_aliases")
+    make(FocalLGBMClassifier, num_leavs=3).fit(*binary)
+    with pytest.raises(ValueError, match="eval_metric must be given to fit"):
+        make(FocalLGBMClassifier, eval_metric="auc").fit(*binary)

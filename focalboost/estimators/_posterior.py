@@ -378,7 +378,7 @@ def _loss(
     else:
         alpha = _per_class("focal_alpha", given, classes)
     # The objective on Spark checks it, under the name that it has in a loss.
-    _validation.one_of("focal_curvature", options.get("focal_curvature", POLICIES[0]), POLICIES)
+    _validation.one_of("focal_curvature", options["focal_curvature"], POLICIES)
     gamma = _per_class("focal_gamma", options["focal_gamma"], classes)
     try:
         loss = _focal_loss(len(classes), gamma, alpha)

@@ -26,15 +26,22 @@ from focalboost.estimators._base import (
 from focalboost.estimators._parameters import XGBoostParameters
 from focalboost.estimators._posterior import HANDLED, KEY, ClassPosterior, check_names, pairs
 
+# Parameters of XGBoost's that are called as those of the loss: what they are, and their other name.
+_OTHERS = {
+    "gamma": ("penalty of a split; the focusing parameter is focal_gamma", "min_split_loss"),
+    "alpha": ("L1 penalty of leaf values; the class weight is focal_alpha", "reg_alpha"),
+}
 
-def warn_of_gamma(gamma: float | None) -> None:
-    """Warn of XGBoost's parameter of that name, at the caller of fit."""
-    if gamma:
-        warnings.warn(
-            f"gamma={gamma!r} is XGBoost's penalty of a split; the focusing parameter is focal_gamma. "
-            "If the penalty is meant, min_split_loss sets it without this warning",
-            stacklevel=4,
-        )
+
+def warn_of_names(host: Mapping[str, Any]) -> None:
+    """Warn of XGBoost's gamma and alpha, at the caller of fit."""
+    for name, (meaning, other) in _OTHERS.items():
+        if host.get(name):
+            warnings.warn(
+                f"{name}={host[name]!r} is XGBoost's {meaning}. If XGBoost's is meant, {other} sets it "
+                "without this warning",
+                stacklevel=4,
+            )
 
 
 class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
@@ -364,7 +371,7 @@ class FocalXGBClassifier(xgb.XGBClassifier, FocalClassifier):
         check_names(host, posterior.loss)
         others = [k for k, v in host.items() if k not in self._named() and v is not None]
         refuse_arguments_of_fit(self.fit, others, "XGBoost")
-        warn_of_gamma(self.gamma)
+        warn_of_names(host)
         follows = {"device": self.device, "nthread": self.n_jobs}
         objective = fx.objective_for(posterior.loss, self.focal_curvature, follows)
         left_out = ("objective", "num_class", *HANDLED)

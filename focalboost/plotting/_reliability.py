@@ -80,8 +80,8 @@ class ReliabilityDisplay:
     Notes
     -----
     The bars are 95 % Wilson intervals of a binomial share. With sample weights, Kish's effective number
-    of rows, :math:`(\sum w)^2 / \sum w^2`, replaces the number of rows. The intervals assume independent rows;
-    they are too short if rows depend on each other (several frauds on one card).
+    of rows, :math:`(\sum w)^2 / \sum w^2`, replaces the number of rows. The intervals assume
+    independent rows; they are too short if rows depend on each other (several frauds on one card).
 
     Logarithmic axes cannot show a share of 0. For a bin without positives they show an arrow that points
     down from the upper end of the interval. They leave out a bin whose predictions are all 0.
