@@ -90,7 +90,7 @@ class Table(NamedTuple):
 
 
 def read_table(
-    path: Path,
+    path: str | Path,
     *,
     target: str,
     positive: Sequence[str] = (),
@@ -103,7 +103,7 @@ def read_table(
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         Text with separators (comma, semicolon, tab, bar), also compressed, or parquet.
     target : str
         Column of the labels.
@@ -138,7 +138,7 @@ def read_table(
 
 
 def read(
-    path: Path,
+    path: str | Path,
     option: Option,
     *,
     target: str,
