@@ -27,14 +27,17 @@ help:
 demo: .venv/demo
 	$(BIN)/python -m focalboost compare --plot build/quickstart.png
 
-# Twice: with the compiled kernel, and with the formulas in NumPy that serve where there is none.
+# Twice: with the compiled kernel, and with the formulas in NumPy that serve where there is none. Pages,
+# notebooks and the command ask the same of both, and run once.
+AGAIN = FOCALBOOST_KERNEL=numpy $(PYTEST) -q $(foreach t,compare documents notebooks site study,--ignore=tests/test_$(t).py)
+
 test: .venv/test
 	$(PYTEST) -m "not slow"
-	FOCALBOOST_KERNEL=numpy $(PYTEST) -q -m "not slow"
+	$(AGAIN) -m "not slow"
 
 test-all: .venv/test-all docs
 	$(PYTEST)
-	FOCALBOOST_KERNEL=numpy $(PYTEST) -q
+	$(AGAIN)
 
 test-matrix: .venv/matrix
 	$(BIN)/nox
