@@ -787,6 +787,8 @@ class TestCostSensitiveClassifier:
         for label in ("absent", "new", "zzz"):
             with pytest.raises(ValueError, match=f"y must have labels among .*, got '{label}'"):
                 two.score(X, np.full(400, label))
+        with pytest.raises(ValueError, match=r"y must have labels among .*, got 1"):
+            two.score(X, np.full(400, 1, object))
 
     @pytest.mark.filterwarnings("ignore:Metadata Routing is experimental")
     def test_costs_and_weights_are_routed(self, binary):

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from focalboost import decisions
+from focalboost.estimators._posterior import codes_among
 
 
 def _has_probabilities(self: CostSensitiveClassifier) -> bool:
@@ -129,13 +130,7 @@ class CostSensitiveClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         """
         eta, matrix = self.predict_proba(X), self._costs(costs)
         action = decisions.decide(eta, matrix)
-        labels = np.asarray(y)
-        code = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
-        unknown = labels[self.classes_[code] != labels]
-        if len(unknown):
-            raise ValueError(
-                f"y must have labels among {self.classes_.tolist()}, got {unknown.tolist()[0]!r}"
-            )
+        code = codes_among(self.classes_, np.asarray(y), "y")
         if matrix.ndim == 2:
             return float(-matrix[code, action].mean())
         return float(-matrix[np.arange(len(action)), code, action].mean())

@@ -116,16 +116,7 @@ class ClassPosterior:
         targets = labels.shape[1] if labels.ndim == 2 else 1
         if targets != self.n_targets:
             raise ValueError(f"{name} must have {self.n_targets} target(s) as y, got {targets}")
-        known = {label: code for code, label in enumerate(self.classes.tolist())}
-        different, place = np.unique(labels, return_inverse=True)
-        unknown = [label for label in different.tolist() if label not in known]
-        if unknown:
-            raise ValueError(
-                f"{name} must have labels among the training labels {self.classes.tolist()}, got "
-                f"{unknown[0]!r}"
-            )
-        codes = np.array([known[label] for label in different.tolist()], np.int64)
-        return codes[place].reshape(labels.shape)
+        return codes_among(self.classes, labels, name)
 
     def intercept(self) -> NDArray[np.float64]:
         """Return the margin of the training frequencies: a number, or one per class or target.
@@ -293,6 +284,19 @@ def labels_of(y: ArrayLike) -> NDArray[Any]:
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     return labels
+
+
+def codes_among(classes: NDArray[Any], labels: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return labels of other data than those of training, of any type, as 0 .. K-1."""
+    known = {label: code for code, label in enumerate(classes.tolist())}
+    different, place = np.unique(labels, return_inverse=True)
+    unknown = [label for label in different.tolist() if label not in known]
+    if unknown:
+        raise ValueError(
+            f"{name} must have labels among the training labels {classes.tolist()}, got {unknown[0]!r}"
+        )
+    codes = np.array([known[label] for label in different.tolist()], np.int64)
+    return codes[place].reshape(labels.shape)
 
 
 def _check_targets(labels: NDArray[Any], options: Mapping[str, Any]) -> None:
