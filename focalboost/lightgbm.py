@@ -54,7 +54,7 @@ METRICS_OF_MARGINS = frozenset({"auc", "average_precision", "auc_mu", "multi_err
 
 # Parameters that LightGBM ignores next to a custom objective: the values that change nothing, and the
 # argument of the loss that takes the place of others.
-_IGNORED: Mapping[str, tuple[Collection[Any], str]] = {
+IGNORED: Mapping[str, tuple[Collection[Any], str]] = {
     "scale_pos_weight": ((None, 1), "alpha=(1, scale_pos_weight)"),
     "is_unbalance": ((None, False, "false"), "alpha=balanced_alpha(y)"),
     "pos_bagging_fraction": ((None, 1), "alpha, or draw the rows yourself"),
@@ -178,8 +178,8 @@ class ProgressBar(Bar):
     Raises
     ------
     ImportError
-        When training begins, if tqdm is not installed (``pip install "focalboost[progress]"``; in a
-        notebook tqdm also needs ipywidgets).
+        When training begins, if tqdm is not installed: ``pip install "focalboost[progress]"``. (In a
+        notebook with ipywidgets tqdm draws a widget, else text.)
     ValueError
         If ``n_rounds`` is less than 1.
 
@@ -464,7 +464,7 @@ def host_params(params: Mapping[str, Any], objective: Objective) -> dict[str, An
                 "use 'gbdt' or 'dart'"
             )
         host["boosting"] = given
-    for name, (harmless, remedy) in _IGNORED.items():
+    for name, (harmless, remedy) in IGNORED.items():
         if (given := _take(host, name)) not in harmless:
             raise ValueError(
                 f"{name} must not be set, got {given!r}: LightGBM ignores it with a custom objective; "

@@ -109,10 +109,7 @@ def to_onnx(model: Any, X: Any = None) -> Any:
             options={"zipmap": False},
             custom_conversion_functions={SimpleImputer: _impute},
         )
-        # Names of columns may hold characters that skl2onnx replaces; the order is theirs.
-        names = [each.name for each in converted.graph.input]
-        fed = dict(zip(names, inputs.values(), strict=X is not None))
-        predicted = None if X is None else _run(converted, fed)
+        predicted = None if X is None else _run(converted, *inputs.values())
     except Exception as error:
         reason = str(error).partition("\n")[0].rstrip(".")[:400]  # some list whole trees
         advice = "" if alone else _ADVICE
@@ -350,7 +347,7 @@ def _compare_margins(trees: dict[str, Any], classifier: Any) -> None:
     )
     opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-    (scores,) = _run(model, {"input": rows})
+    (scores,) = _run(model, rows)
     if _is_lightgbm(classifier):
         margin = classifier.predict_proba(rows, raw_score=True)
     else:
@@ -409,8 +406,8 @@ def _compare(predicted: list[Any], model: Any, X: Any) -> None:
         )
 
 
-def _run(model: Any, inputs: dict[str, NDArray[Any]]) -> list[Any]:
-    """Return the outputs of an ONNX model."""
+def _run(model: Any, *inputs: NDArray[Any]) -> list[Any]:
+    """Return the outputs of an ONNX model; inputs in its order, because skl2onnx changes some names."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -418,7 +415,8 @@ def _run(model: Any, inputs: dict[str, NDArray[Any]]) -> list[Any]:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return list(session.run(None, inputs))
+    names = [each.name for each in session.get_inputs()]
+    return list(session.run(None, dict(zip(names, inputs, strict=True))))
 
 
 def _inputs(X: Any, by_column: bool) -> dict[str, NDArray[Any]]:

@@ -287,8 +287,8 @@ class ProgressBar(Bar, xgb.callback.TrainingCallback):
     Raises
     ------
     ImportError
-        When training begins, if tqdm is not installed (``pip install "focalboost[progress]"``; in a
-        notebook tqdm also needs ipywidgets).
+        When training begins, if tqdm is not installed: ``pip install "focalboost[progress]"``. (In a
+        notebook with ipywidgets tqdm draws a widget, else text.)
     ValueError
         If ``n_rounds`` is less than 1.
 
@@ -425,12 +425,11 @@ def train(
     own_metrics = in_order(Metric(loss), custom_metric, named, host_keywords.get("maximize"))
     check_direction(callbacks, {metric.metric.name for metric in named}, metrics.NAME)
     exact = ExactMetrics(own_metrics, _scale.says(loss))
-    alone = custom_metric is None and all(isinstance(c, ProgressBar) for c in callbacks)
     booster = xgb.train(
         host,
         dtrain,
         num_boost_round,
-        obj=_with_empty_shares(_for_run(objective, alone=alone), host),
+        obj=_with_empty_shares(_for_run(objective, custom_metric, callbacks), host),
         custom_metric=exact.evaluate,
         callbacks=[exact, *callbacks],
         xgb_model=before,
@@ -502,8 +501,11 @@ def objective_for(loss: FocalLoss, curvature: Curvature, params: Mapping[str, An
     return objective
 
 
-def _for_run(objective: Objective, *, alone: bool) -> Objective | _OneRun:
-    """Return the obj= of a run; ``alone``: no code of the user runs between its rounds."""
+def _for_run(
+    objective: Objective, custom_metric: Any, callbacks: Sequence[Any]
+) -> Objective | _OneRun:
+    """Return the obj= of a run; it keeps labels and arrays if no code of the user runs in between."""
+    alone = custom_metric is None and all(isinstance(c, ProgressBar) for c in callbacks)
     return _OneRun(objective) if alone else objective
 
 
@@ -604,7 +606,7 @@ def cv(
         host,
         dtrain,
         num_boost_round,
-        obj=_for_run(objective, alone=not callbacks and custom_metric is None),
+        obj=_for_run(objective, custom_metric, callbacks),
         custom_metric=exact.evaluate,
         callbacks=[exact, *callbacks],
         fpreproc=with_intercept,

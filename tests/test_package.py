@@ -38,6 +38,12 @@ def test_dir_shows_the_public_names_and_modules():
     assert "<module 'focalboost.decisions'" in run_python("-c", code)
 
 
+@pytest.mark.parametrize("name", ["compare", "dask", "estimators"])
+def test_dir_of_a_package_shows_what_it_has(name):
+    module = pytest.importorskip(f"focalboost.{name}")
+    assert dir(module) == sorted(module.__all__)
+
+
 def test_dir_shows_no_module_that_cannot_be_imported(monkeypatch):
     monkeypatch.setattr(focalboost, "_installed", lambda name: name != "matplotlib")
     assert "plotting" not in dir(focalboost)

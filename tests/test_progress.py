@@ -93,7 +93,9 @@ def test_lightgbm_knows_the_number_of_rounds_and_xgboost_does_not():
 def test_cv():
     shown = io.StringIO()
     bar = fx.ProgressBar(5, file=shown)
-    fx.cv({}, xgb.DMatrix(X, Y), 5, loss=LOSS, nfold=3, callbacks=[bar])
+    d = xgb.DMatrix(X, Y)
+    with_bar = fx.cv({}, d, 5, loss=LOSS, nfold=3, callbacks=[bar], as_pandas=False)
+    assert with_bar == fx.cv({}, d, 5, loss=LOSS, nfold=3, as_pandas=False)
     assert "5/5" in last(shown)
     assert "test focal_loss=0." in last(shown)
     shown = io.StringIO()

@@ -4,10 +4,9 @@
 host: ``python -m focalboost`` must be able to say what is not installed.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
+from typing import TYPE_CHECKING, Any
 
-if _TYPE_CHECKING:
+if TYPE_CHECKING:
     from focalboost.compare._read import Refused as Refused
     from focalboost.compare._read import Table as Table
     from focalboost.compare._read import read_table as read_table
@@ -15,7 +14,11 @@ if _TYPE_CHECKING:
 __all__ = ["Refused", "Table", "read_table"]
 
 
-def __getattr__(name: str) -> _Any:
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
     if name in __all__:
         from focalboost.compare import _read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -549,7 +549,8 @@ def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
         if name in host:
             raise ValueError(f"{name} must be left out, got {host[name]!r}: use focal_{name}")
     check_names(host, objective.loss, "LightGBM")
-    for name, (harmless, instead) in _INSTEAD.items():
+    for name, instead in _INSTEAD.items():
+        harmless, _ = fl.IGNORED[name]
         for alias in fl.ALIASES[name]:
             if host.get(alias) not in harmless:
                 raise ValueError(
@@ -562,12 +563,12 @@ def _check_host(host: Mapping[str, Any], objective: fl.Objective) -> None:
     )
 
 
-# What LightGBM ignores next to a custom objective: the values that change nothing, and what to do.
-_INSTEAD: Mapping[str, tuple[Collection[Any], str]] = {
-    "is_unbalance": ((None, False, "false"), 'set focal_alpha="balanced" instead'),
-    "pos_bagging_fraction": ((None, 1), "set focal_alpha, or draw rows yourself"),
-    "neg_bagging_fraction": ((None, 1), "set focal_alpha, or draw rows yourself"),
-    "boost_from_average": ((None, True, "true"), "give fit an init_score"),
+# What to do in place of what LightGBM ignores, in an estimator.
+_INSTEAD = {
+    "is_unbalance": 'set focal_alpha="balanced" instead',
+    "pos_bagging_fraction": "set focal_alpha, or draw rows yourself",
+    "neg_bagging_fraction": "set focal_alpha, or draw rows yourself",
+    "boost_from_average": "give fit an init_score",
 }
 
 

@@ -381,7 +381,7 @@ def _loss(
         alpha = tuple(weights.tolist())  # plain floats: what a saved model can store
     else:
         alpha = _per_class("focal_alpha", given, classes)
-    # The objective on Spark checks it, under the name that it has in a loss.
+    # Here, because the objective would call it curvature.
     _validation.one_of("focal_curvature", options["focal_curvature"], POLICIES)
     gamma = _per_class("focal_gamma", options["focal_gamma"], classes)
     try:
